@@ -1,0 +1,110 @@
+"""DCGAN for any power-of-two image size: Radford, Metz & Chintala 2016, arXiv:1511.06434."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+def stages(image_size: int) -> int:
+    """How often a 4x4 map doubles before the last layer doubles it once more to `image_size`, plus one.
+
+    >>> stages(16), stages(32), stages(64), stages(128)
+    (2, 3, 4, 5)
+    """
+    return image_size.bit_length() - 3
+
+
+def init_dcgan(module: nn.Module) -> None:
+    """The paper's initialisation: weights N(0, .02), BatchNorm weights N(1, .02), biases 0. For `net.apply`."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    if getattr(module, "bias", None) is not None:
+        nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Module):
+    """Latent vector to image: one 4x4 map that is doubled by transposed convolutions.
+
+    Args:
+        image_size: 16, 32, 64 or 128.
+        channels: of the image.
+        latent_dim: length of z.
+        width: feature maps before the last layer; each layer above has twice as many.
+
+    Shape: z (N, latent_dim), standard normal → (N, channels, image_size, image_size) in [-1, 1].
+    """
+
+    def __init__(self, image_size: int = 64, channels: int = 3, latent_dim: int = 100, width: int = 64) -> None:
+        super().__init__()
+        widths = [width * 2**i for i in reversed(range(stages(image_size)))]  # 64 px: 512, 256, 128, 64
+        layers = [*self.block(latent_dim, widths[0], stride=1, padding=0)]  # (N, 512, 4, 4)
+        for c_in, c_out in pairwise(widths):
+            layers += self.block(c_in, c_out, stride=2, padding=1)  # (N, 256, 8, 8) (N, 128, 16, 16) (N, 64, 32, 32)
+        layers += [nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False), nn.Tanh()]  # (N, 3, 64, 64)
+        self.layers = nn.Sequential(*layers)
+        self.latent_dim = latent_dim
+        self.apply(init_dcgan)
+
+    @staticmethod
+    def block(c_in: int, c_out: int, stride: int, padding: int) -> list[nn.Module]:
+        conv = nn.ConvTranspose2d(c_in, c_out, 4, stride, padding, bias=False)  # BatchNorm's shift is the bias
+        return [conv, nn.BatchNorm2d(c_out), nn.ReLU(inplace=True)]
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z[:, :, None, None])
+
+
+class Discriminator(nn.Module):
+    """Image to one logit: strided convolutions that halve the map down to 4x4. The sigmoid lives in the loss.
+
+    Args:
+        image_size, channels: of the images.
+        width: feature maps of the first layer; each layer below has twice as many.
+        norm: `batch` (the paper: BatchNorm in all layers but the first and the last), or `spectral`
+            (Miyato et al. 2018, arXiv:1802.05957: every weight divided by its largest singular value, no BatchNorm).
+        slope: of the LeakyReLU.
+
+    Shape: (N, channels, image_size, image_size) in [-1, 1] → logits (N,), positive for 'real'.
+    """
+
+    def __init__(
+        self, image_size: int = 64, channels: int = 3, width: int = 64, norm: str = "batch", slope: float = 0.2
+    ) -> None:
+        super().__init__()
+        spectral = norm == "spectral"
+        widths = [channels, *(width * 2**i for i in range(stages(image_size)))]  # 64 px: 3, 64, 128, 256, 512
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise(widths):
+            layers.append(nn.Conv2d(c_in, c_out, 4, 2, 1, bias=spectral))  # 64 px: 32x32, 16x16, 8x8, 4x4
+            if not spectral and c_in != channels:
+                layers.append(nn.BatchNorm2d(c_out))
+            layers.append(nn.LeakyReLU(slope, inplace=True))
+        layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=spectral))  # (N, 1, 1, 1)
+        self.layers = nn.Sequential(*layers)
+        self.apply(init_dcgan)
+        if spectral:
+            for layer in self.layers:
+                if isinstance(layer, nn.Conv2d):
+                    spectral_norm(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).flatten()
+
+
+def shapes(net: nn.Module, x: Tensor) -> list[tuple[str, tuple[int, ...]]]:
+    """The output shape of every layer of `net.layers` for the input `x`, as (layer name, shape) rows."""
+    rows, hooks = [], []
+    for layer in net.layers:
+        note = lambda layer, _, out: rows.append((type(layer).__name__.replace("Parametrized", ""), tuple(out.shape)))  # noqa: E731
+        hooks.append(layer.register_forward_hook(note))
+    with torch.no_grad():
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    return rows

@@ -1,0 +1,192 @@
+"""A recipe is the whole experiment: every hyper-parameter in one frozen dataclass, and the registry of the course."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, fields, replace
+
+from .errors import CourseError, nearest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run. Print it, diff it, save it; a checkpoint carries it."""
+
+    name: str
+    about: str = ""
+    # data
+    data: str = "faces"  # a data set's name, or a folder or zip of images
+    image_size: int = 64  # 16, 32, 64 or 128 pixels
+    channels: int = 3
+    flip: bool = False  # mirror half of the real images
+    # nets
+    latent_dim: int = 100
+    g_width: int = 64  # feature maps of G's last hidden layer
+    d_width: int = 64  # feature maps of D's first layer
+    d_norm: str = "batch"  # 'batch' or 'spectral'
+    slope: float = 0.2  # of D's LeakyReLU
+    # game
+    loss: str = "bce"  # 'bce' (non-saturating) or 'hinge'
+    real_target: float = 1.0  # below 1: label smoothing (bce only)
+    fake_target: float = 0.0
+    instance_noise: float = 0.0  # standard deviation of noise on D's inputs, falling to 0 over the run
+    augment: str = ""  # DiffAugment, comma-separated: brightness, color, translation, cutout
+    d_steps: int = 1  # D updates for each G update
+    # optimisation
+    batch_size: int = 128
+    g_lr: float = 2e-4
+    d_lr: float = 2e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    decay: float = 0.0  # share of the run, at its end, over which the learning rates fall to 0
+    ema: float = 0.0  # decay of the generator's moving average; 0: none
+    amp: bool = True  # mixed precision, on CUDA only
+    seed: int = 0
+    # budget: exactly one of the three
+    epochs: float | None = None  # passes over the data
+    steps: int | None = None  # generator updates
+    minutes: float | None = None  # training time
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, _typed(f.name, f.type, getattr(self, f.name)))
+        from .augment import AUGMENTATIONS
+        from .losses import LOSSES
+
+        choices = {
+            "image_size": (16, 32, 64, 128),
+            "channels": (1, 3),
+            "d_norm": ("batch", "spectral"),
+            "loss": tuple(LOSSES),
+        }
+        for key, allowed in choices.items():
+            if getattr(self, key) not in allowed:
+                raise CourseError(f"{key} must be one of {', '.join(map(str, allowed))}; got {getattr(self, key)!r}.")
+        for name in filter(None, self.augment.split(",")):
+            if name not in AUGMENTATIONS:
+                raise CourseError(f"augment knows {', '.join(AUGMENTATIONS)}; got '{name}'.")
+        for key, (low, high) in RANGES.items():
+            value = getattr(self, key)
+            if value is not None and not low <= value <= high:
+                raise CourseError(f"{key} must lie between {low:g} and {high:g}; got {value:g}.")
+        if (given := [k for k in BUDGETS if getattr(self, k) is not None]) and len(given) > 1:
+            raise CourseError(f"Give one budget, not {len(given)}: {', '.join(given)}.")
+
+    def but(self, **changes) -> Recipe:
+        """A copy with some fields changed; a new budget replaces the old one.
+
+        Raises:
+            CourseError: an unknown field (the nearest is suggested) or a value of the wrong kind.
+        """
+        for key in changes:
+            if key not in FIELDS:
+                raise CourseError(f"A recipe has no field '{key}'.{nearest(key, FIELDS)} Fields: {', '.join(FIELDS)}.")
+        if any(changes.get(k) is not None for k in BUDGETS):
+            changes = {**dict.fromkeys(BUDGETS), **changes}
+        return replace(self, **changes)
+
+    def differs(self, other: Recipe) -> dict[str, tuple]:
+        """Fields in which two recipes differ: name → (mine, theirs)."""
+        pairs = ((k, getattr(self, k), getattr(other, k)) for k in FIELDS)
+        return {k: (mine, theirs) for k, mine, theirs in pairs if mine != theirs}
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that `to_json` wrote.
+
+        Raises:
+            CourseError: not such a text, unknown fields, or values out of range.
+        """
+        try:
+            values = dict(json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise CourseError(f"this is no recipe in JSON ({error})") from None
+        if unknown := sorted(set(values) - set(FIELDS)):
+            raise CourseError(f"unknown recipe fields {', '.join(map(repr, unknown))}: was it made by a newer version?")
+        if "name" not in values:
+            raise CourseError("the recipe has no name")
+        return cls(**values)
+
+
+FIELDS = tuple(f.name for f in fields(Recipe))
+BUDGETS = ("epochs", "steps", "minutes")
+RANGES = {
+    "latent_dim": (1, 1024), "g_width": (1, 512), "d_width": (1, 512), "slope": (0, 1), "real_target": (0, 1),
+    "fake_target": (0, 1), "instance_noise": (0, 10), "d_steps": (1, 100), "batch_size": (2, 65536), "g_lr": (0, 10),
+    "d_lr": (0, 10), "beta1": (0, 0.99999), "beta2": (0, 0.999999), "decay": (0, 1), "ema": (0, 0.99999999),
+    "seed": (0, 2**32 - 1), "epochs": (0, 1e6), "steps": (0, 1e9), "minutes": (0, 1e6),
+}  # fmt: skip
+
+
+def _typed(key: str, kind: str, value):
+    """`value` as the field's type; text, as it comes from a command line, is converted."""
+    base, _, optional = kind.partition(" | ")
+    if optional and value in (None, "none", "None", ""):
+        return None
+    try:
+        if base == "str":
+            return str(value)
+        if base == "bool":
+            return (
+                value
+                if isinstance(value, bool)
+                else {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
+            )
+        number = float(value)
+        if isinstance(value, bool) or number != number or (base == "int" and number != int(number)):
+            raise ValueError
+        return int(number) if base == "int" else number
+    except (ValueError, KeyError, TypeError, OverflowError):
+        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}[base]
+        raise CourseError(f"{key} must be {wanted}; got {value!r}.") from None
+
+
+_dcgan = Recipe(
+    "dcgan-celeba",
+    "The canonical DCGAN on CelebA, 64x64, with an EMA of the generator",
+    data="celeba",
+    ema=0.999,
+    epochs=5,
+)
+_stable = dict(
+    flip=True,
+    d_norm="spectral",
+    loss="hinge",
+    augment="color,translation",
+    batch_size=64,
+    g_lr=2e-4,
+    d_lr=4e-4,
+    beta2=0.99,
+    ema=0.998,
+)
+
+RECIPES = {
+    r.name: r
+    for r in (
+        _dcgan,
+        Recipe("dcgan-faces", "DCGAN made stable, on the embedded cartoon faces, 64x64", **_stable, g_width=48, d_width=32,
+               decay=0.3, steps=5000),
+        Recipe("first-minute", "Sixty seconds to faces: a small 32x32 DCGAN on the embedded cartoon faces", image_size=32,
+               latent_dim=64, g_width=32, d_width=32, d_norm="spectral", loss="hinge", augment="brightness", batch_size=64,
+               g_lr=3e-4, d_lr=6e-4, beta2=0.99, ema=0.99, decay=0.3, minutes=1),
+        _dcgan.but(name="conv-celeba", about="convDCGAN on CelebA, 64x64: soft targets, LeakyReLU .1", slope=0.1,
+                   real_target=0.98, fake_target=0.02, ema=0, epochs=20),
+        _dcgan.but(name="conv-mnist", about="convDCGAN on MNIST, 32x32: soft targets, LeakyReLU .1", data="mnist", channels=1,
+                   image_size=32, g_width=128, d_width=32, slope=0.1, real_target=0.98, fake_target=0.02, ema=0, epochs=20),
+    )
+}  # fmt: skip
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        CourseError: there is none; the message suggests the nearest and lists all.
+    """
+    if name not in RECIPES:
+        raise CourseError(f"No recipe '{name}'.{nearest(name, RECIPES)} Recipes: {', '.join(RECIPES)}.")
+    return RECIPES[name]
