@@ -1,0 +1,164 @@
+"""The command line: `python -m gan_helpers COMMAND`, also as `gan-helpers`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import recipes
+from .errors import CourseError
+
+# Each command imports what it needs, so that help and errors come at once.
+
+
+def list_all(o: argparse.Namespace) -> None:
+    from . import checkpoints, data
+
+    table = {
+        "recipes": {name: r.about for name, r in recipes.RECIPES.items()},
+        "data": {**data.EMBEDDED, **data.DOWNLOADED, "PATH": "a folder or zip of your own images"},
+        "generators": {name: checkpoints.load_generator(name).recipe.about for name in checkpoints.shipped()},
+    }
+    if o.json:
+        print(json.dumps(table, indent=2))
+        return
+    for title, rows in table.items():
+        print(f"{title}:")
+        for name, about in rows.items():
+            print(f"  {name:<16} {about}")
+
+
+def train(o: argparse.Namespace) -> int:
+    unreadable = [pair for pair in o.set if "=" not in pair]
+    if unreadable:
+        raise CourseError(f"--set takes key=value; got '{unreadable[0]}'.")
+    changes = dict(pair.split("=", 1) for pair in o.set)
+    changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
+    recipe = recipes.get(o.recipe).but(**changes)
+    from . import data, runs
+    from .training import pick_device
+
+    pick_device(o.device)
+    folder = runs.claim(Path(o.out or runs.default_folder(recipe)), recipe, o.resume)
+    images = data.load(recipe.data, recipe.image_size, recipe.channels, fallback=o.fallback, skip_broken=o.skip_broken)
+    print(f"{recipe.name} on {images}, in {folder}")
+    trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every)
+    for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
+        print(f"{what:<10} {folder / name}")
+    return 0 if trainer.finished else 130
+
+
+def sample(o: argparse.Namespace) -> None:
+    out = checked_out(o.out, (".png", ".npy"))
+    if not 1 <= o.n <= 100_000:
+        raise CourseError(f"--n must lie between 1 and 100,000; got {o.n}.")
+    import numpy as np
+
+    from . import checkpoints, plots
+    from .latent import draw_z, generate
+
+    generator = checkpoints.load_generator(o.source)
+    images = plots.to_uint8(generate(generator, draw_z(o.n, generator.recipe.latent_dim, o.seed)))  # (N, C, S, S)
+    if out.suffix == ".png":
+        plots.save_atomically(out, plots.grid(images).save)
+    else:
+        plots.save_atomically(out, lambda part: np.save(part, images.permute(0, 2, 3, 1).numpy()))
+    print(f"{o.n} images in {out}")
+
+
+def animate(o: argparse.Namespace) -> None:
+    from . import animate as animation
+    from . import callbacks
+
+    out = checked_out(o.out, animation.SUFFIXES)
+    if not (Path(o.run) / "frames").is_dir():
+        raise CourseError(f"{o.run} is no run folder: it has no frames.")
+    animation.animate(callbacks.frames(Path(o.run)), out, fps=o.fps)
+    print(f"{out} ({out.stat().st_size:,} bytes)")
+
+
+def export(o: argparse.Namespace) -> None:
+    from . import checkpoints
+
+    texts = {k: getattr(o, k) for k in ("data", "licence", "limits") if getattr(o, k)}
+    out = checkpoints.export_generator(o.run, checked_out(o.out, (".safetensors",)), **texts)
+    print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
+
+
+def checked_out(name: str, suffixes: tuple[str, ...]) -> Path:
+    """The path to write to, its folder made.
+
+    Raises:
+        CourseError: another file type, or a folder that cannot be made.
+    """
+    path = Path(name).expanduser()
+    if path.suffix.lower() not in suffixes:
+        raise CourseError(f"--out must end in {' or '.join(suffixes)}; got '{name}'.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CourseError(f"The folder of --out {name} cannot be made ({error.strerror}).") from None
+    return path
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="gan-helpers", description="Train, sample and animate the GANs of the course.")
+    commands = p.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, call, about: str) -> argparse.ArgumentParser:
+        c = commands.add_parser(name, help=about, description=about)
+        c.set_defaults(call=call)
+        return c
+
+    c = command("list", list_all, "recipes, data sets and shipped generators")
+    c.add_argument("--json", action="store_true")
+
+    c = command("train", train, "train a recipe in a run folder")
+    c.add_argument("recipe", help="see `list`")
+    c.add_argument("--data", help="a data set's name, or a folder or zip of images (default: the recipe's)")
+    budget = c.add_mutually_exclusive_group()
+    budget.add_argument("--epochs", type=float, help="total passes over the data")
+    budget.add_argument("--steps", type=int, help="total generator updates")
+    budget.add_argument("--minutes", type=float, help="total training time")
+    c.add_argument("--out", help="the run folder (default: runs/RECIPE)")
+    c.add_argument("--resume", action="store_true", help="go on where the folder's last checkpoint stopped")
+    c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend",
+                   help=f"change the recipe: {', '.join(recipes.FIELDS[2:])}")  # fmt: skip
+    c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
+    c.add_argument("--fallback", choices=("faces", "fashion"), help="the embedded set to use where a download fails")
+    c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
+
+    c = command("sample", sample, "draw images from a generator")
+    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
+    c.add_argument("--n", type=int, default=64)
+    c.add_argument("--seed", type=int, default=0)
+    c.add_argument("--out", required=True, help="FILE.png (a grid) or FILE.npy (uint8 N x H x W x C)")
+
+    c = command("animate", animate, "make an animation of a run's fixed-noise grids")
+    c.add_argument("run", help="a run folder")
+    c.add_argument("--out", required=True, help="FILE.gif, FILE.webp or FILE.mp4")
+    c.add_argument("--fps", type=float, default=8)
+
+    c = command("export", export, "write a run's generator as a small file with a card")
+    c.add_argument("run", help="a run folder or a checkpoint")
+    c.add_argument("--out", required=True, help="FILE.safetensors")
+    for text in ("data", "licence", "limits"):
+        c.add_argument(f"--{text}", help="a line for the card")
+    return p
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 if all went well, 1 with one line on stderr if not, 130 for a run that was stopped."""
+    o = parser().parse_args(argv)
+    try:
+        return o.call(o) or 0
+    except CourseError as error:
+        print(f"gan-helpers: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""What a run does besides training: progress bar, checkpoints, pictures, TensorBoard. Each has start, step and stop."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import checkpoints
+from .animate import animate
+from .latent import generate
+from .plots import curves, grid, save_atomically
+from .training import COLUMNS, Trainer
+
+
+class Callback:
+    """Does nothing; subclasses override what they need."""
+
+    def start(self, trainer: Trainer) -> None: ...
+
+    def step(self, trainer: Trainer) -> None: ...
+
+    def stop(self, trainer: Trainer) -> None: ...
+
+
+class Progress(Callback):
+    """A tqdm bar with the time left, the rate in images a second, and the latest losses."""
+
+    def start(self, trainer: Trainer) -> None:
+        from tqdm.auto import tqdm
+
+        self.timed = trainer.total_steps is None
+        total = round(trainer.recipe.minutes * 60) if self.timed else trainer.total_steps
+        done = round(trainer.seconds) if self.timed else trainer.step
+        self.bar = tqdm(
+            total=total,
+            initial=min(done, total),
+            unit="s" if self.timed else "step",
+            desc=trainer.recipe.name,
+            leave=True,
+        )
+        self.shown = 0.0
+
+    def step(self, trainer: Trainer) -> None:
+        if time.perf_counter() - self.shown > 0.5 or trainer.finished:
+            self.shown = time.perf_counter()
+            if trainer.rows:
+                latest = {name: f"{value:.2f}" for name, value in zip(COLUMNS, trainer.rows[-1], strict=True)}
+                self.bar.set_postfix(step=trainer.step, **latest, refresh=False)
+            done = round(trainer.seconds) if self.timed else trainer.step
+            self.bar.update(min(done, self.bar.total) - self.bar.n)
+
+    def stop(self, trainer: Trainer) -> None:
+        self.bar.close()
+
+
+class Checkpoints(Callback):
+    """Saves at the start, every `seconds`, and at the end."""
+
+    def __init__(self, folder: Path, seconds: float = 60.0) -> None:
+        self.folder, self.seconds = folder, seconds
+
+    def start(self, trainer: Trainer) -> None:
+        if trainer.step == 0:
+            checkpoints.save(trainer, self.folder)
+        self.saved = time.perf_counter()
+
+    def step(self, trainer: Trainer) -> None:
+        if time.perf_counter() - self.saved >= self.seconds:
+            self.stop(trainer)
+
+    def stop(self, trainer: Trainer) -> None:
+        checkpoints.save(trainer, self.folder)
+        self.saved = time.perf_counter()
+
+
+FRAME_STEPS = sorted({0, *(round(8 * 1.09**k) for k in range(150))})  # dense at first: most of learning happens there
+
+
+class Pictures(Callback):
+    """`frames/STEP.png` of the same 64 latents as the run goes on; at each save `samples.png`, `losses.png`,
+    `history.csv`; at the end `training.gif` (at most 3 MB)."""
+
+    def __init__(self, folder: Path, count: int = 64, seconds: float = 60.0) -> None:
+        self.folder, self.count, self.seconds = folder, count, seconds
+
+    def start(self, trainer: Trainer) -> None:
+        (self.folder / "frames").mkdir(exist_ok=True)
+        for path in (self.folder / "frames").glob("*.png"):
+            if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
+                path.unlink()
+        with trainer.seeded(0xF1C5):
+            self.z = torch.randn(self.count, trainer.recipe.latent_dim).to(trainer.device, trainer.dtype)
+        self.last, self.drawn = -1, time.perf_counter()
+        if trainer.step == 0:
+            self.frame(trainer)
+
+    def frame(self, trainer: Trainer) -> None:
+        """The grid of the averaged generator, in evaluation mode, as `frames/STEP.png`."""
+        if trainer.step == self.last:
+            return
+        self.last = trainer.step
+        image = grid(generate(trainer.ema, self.z))
+        save_atomically(self.folder / "frames" / f"{trainer.step:08d}.png", image.save)
+        save_atomically(self.folder / "samples.png", image.save)
+
+    def step(self, trainer: Trainer) -> None:
+        if trainer.step in FRAME_STEPS:
+            self.frame(trainer)
+        if time.perf_counter() - self.drawn >= self.seconds:
+            self.sheets(trainer)
+
+    def sheets(self, trainer: Trainer) -> None:
+        history = trainer.history
+        if trainer.step:
+            title = f"{trainer.recipe.name}: {trainer.step:,} steps, {trainer.seconds / 60:.1f} min"
+            save_atomically(self.folder / "losses.png", curves(history, title).savefig)
+        save_atomically(self.folder / "history.csv", lambda part: self.write_csv(part, history))
+        self.drawn = time.perf_counter()
+
+    @staticmethod
+    def write_csv(path: Path, history: dict[str, list[float]]) -> None:
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("step", *COLUMNS))
+            writer.writerows((i + 1, *row) for i, row in enumerate(zip(*history.values(), strict=True)))
+
+    def stop(self, trainer: Trainer) -> None:
+        self.frame(trainer)
+        self.sheets(trainer)
+        animate(frames(self.folder), self.folder / "training.gif", max_bytes=3_000_000)
+
+
+def frames(folder: Path) -> list[Image.Image]:
+    """The grids that a run has drawn so far, in order."""
+    return [Image.open(path).convert("RGB") for path in sorted((folder / "frames").glob("*.png"))]
+
+
+class TensorBoard(Callback):
+    """Losses, and the grids that `Pictures` drew, for `tensorboard --logdir RUN`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, trainer: Trainer) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(self.folder / "tensorboard", purge_step=trainer.step)
+        self.written = trainer.step
+        self.image(trainer)
+
+    def step(self, trainer: Trainer) -> None:
+        if trainer.step % 50 == 0:
+            self.scalars(trainer)
+        if trainer.step in FRAME_STEPS:
+            self.image(trainer)
+
+    def scalars(self, trainer: Trainer) -> None:
+        for step, row in enumerate(trainer.rows[self.written :], self.written + 1):
+            for name, value in zip(COLUMNS, row, strict=True):
+                self.writer.add_scalar(name, value, step)
+        self.written = len(trainer.rows)
+
+    def image(self, trainer: Trainer) -> None:
+        path = self.folder / "frames" / f"{trainer.step:08d}.png"
+        if path.exists():
+            self.writer.add_image("samples", np.array(Image.open(path)), trainer.step, dataformats="HWC")
+
+    def stop(self, trainer: Trainer) -> None:
+        self.scalars(trainer)
+        self.image(trainer)
+        self.writer.close()

@@ -1,0 +1,266 @@
+"""Checkpoints that cannot be half written and cannot run code; the generators that ship with the course.
+
+A checkpoint is one safetensors file: both nets, the moving average, both optimisers and the history as tensors; the
+recipe, step and seconds in its header. Random states are not in it because every draw derives from seed and step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from . import models
+from .data import DATA
+from .errors import CourseError, nearest
+from .recipes import RECIPES, Recipe
+from .training import COLUMNS, Trainer
+
+FORMAT = "1"
+SHIPPED = DATA / "generators"
+
+
+def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file beside `path`, force it to the disk, then put it in place in one move.
+
+    Raises:
+        CourseError: the disk is full or not writable; what stood at `path` still does.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise CourseError(
+            f"{path} could not be written ({error}). Free some space or choose another folder; "
+            "what was saved before is intact."
+        ) from None
+
+
+def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
+    """Recipe, header and tensors of a checkpoint or a shipped generator. Nothing is unpickled.
+
+    Raises:
+        CourseError: missing, truncated or foreign file; the message names it.
+    """
+    if not path.is_file():
+        raise CourseError(f"No checkpoint at {path}.")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
+    if "recipe" not in header or header.get("format") != FORMAT:
+        raise CourseError(f"{path} is a safetensors file, but not one that this version of the course wrote.")
+    try:
+        return Recipe.from_json(header["recipe"]), header, tensors
+    except CourseError as error:
+        raise CourseError(f"{path}: {error}") from None
+
+
+def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
+    """Copy `tensors[prefix + name]` into every tensor of `target` (a net's state), keeping its memory layout.
+
+    Raises:
+        CourseError: a layer is missing, unknown or of another shape; the message names file and layer.
+    """
+    there = {k.removeprefix(prefix) for k in tensors if k.startswith(prefix)}
+    if odd := sorted(there ^ set(target)):
+        raise CourseError(
+            f"{path}: layer '{prefix}{odd[0]}' is {'not part of this net' if odd[0] in there else 'missing'}."
+        )
+    for name, tensor in target.items():
+        found = tensors[prefix + name]
+        if found.shape != tensor.shape:
+            raise CourseError(
+                f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}, the recipe needs {tuple(tensor.shape)}."
+            )
+        if not found.isfinite().all():
+            raise CourseError(f"{path}: layer '{prefix}{name}' holds values that are not finite.")
+        with torch.no_grad():
+            tensor.copy_(found)
+
+
+def optimizer_state(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    """Adam's moments and step counts by parameter number, created as zeros where no step was made yet."""
+    state = {}
+    for i, p in enumerate(optimizer.param_groups[0]["params"]):
+        slot = optimizer.state[p]
+        if not slot:
+            slot["step"] = torch.zeros(
+                (), dtype=torch.float32, device=p.device if optimizer.defaults["fused"] else "cpu"
+            )
+            slot["exp_avg"], slot["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
+        state |= {f"{i}.{k}": v for k, v in slot.items()}
+    return state
+
+
+def parts(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
+    """All tensors that decide how a run goes on, by part."""
+    return {
+        "generator.": trainer.generator.state_dict(),
+        "discriminator.": trainer.discriminator.state_dict(),
+        "g_optimizer.": optimizer_state(trainer.g_optimizer),
+        "d_optimizer.": optimizer_state(trainer.d_optimizer),
+    } | ({"ema.": trainer.ema.state_dict()} if trainer.recipe.ema else {})
+
+
+def machine(trainer: Trainer) -> str:
+    """Device, threads and PyTorch version, for cards."""
+    name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else trainer.device.type
+    return f"{name}, {torch.get_num_threads()} threads, {platform.system()} {platform.machine()}, PyTorch {torch.__version__}"
+
+
+def save(trainer: Trainer, folder: Path) -> Path:
+    """Save a run as `checkpoint.safetensors`, keeping the one before as `checkpoint.previous.safetensors`.
+
+    Raises:
+        Diverged: a weight or a loss is not finite; nothing is written.
+        CourseError: the disk is full.
+    """
+    trainer.check()
+    tensors = {prefix + name: t for prefix, part in parts(trainer).items() for name, t in part.items()}
+    tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
+    header = {
+        "format": FORMAT, "recipe": trainer.recipe.to_json(), "step": str(trainer.step), "seconds": repr(trainer.seconds),
+        "images": str(len(trainer.batches.images)), "scaler": json.dumps(trainer.scaler.state_dict()), "machine": machine(trainer),
+    }  # fmt: skip
+    last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
+    write_atomically(new, tensors, header)
+    if last.exists():
+        os.replace(last, folder / "checkpoint.previous.safetensors")
+    os.replace(new, last)
+    return last
+
+
+def candidates(folder: Path) -> list[Path]:
+    """The checkpoints of a run folder, newest first."""
+    names = ("checkpoint.new.safetensors", "checkpoint.safetensors", "checkpoint.previous.safetensors")
+    return [folder / name for name in names if (folder / name).exists()]
+
+
+def restore(trainer: Trainer, path: Path) -> None:
+    """Put a saved run into a fresh trainer of the same recipe (budget and device may differ).
+
+    Raises:
+        CourseError: damaged file, another recipe's shapes, or other data than the run was trained on.
+    """
+    _, header, tensors = read(path)
+    if header["images"] != str(len(trainer.batches.images)):
+        raise CourseError(
+            f"{path} was trained on {header['images']} images, but the data set has {len(trainer.batches.images)} now."
+        )
+    for prefix, part in parts(trainer).items():
+        fill(part, tensors, prefix, path)
+    trainer.step, trainer.seconds = int(header["step"]), float(header["seconds"])
+    trainer.rows = tensors["history"].tolist()
+    if trainer.scaler.is_enabled():
+        trainer.scaler.load_state_dict(json.loads(header["scaler"]))
+
+
+# --- generators: from a run, a file or the course's own -----------------------------------------------------------
+
+
+def shipped() -> dict[str, Path]:
+    """The generators that come with the course: name → file."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def find(source: str | Path) -> Path:
+    """The file behind a shipped name, a run folder or a path.
+
+    Raises:
+        CourseError: nothing there; the nearest shipped name is suggested.
+    """
+    path = Path(source).expanduser()
+    if str(source) in shipped():
+        return shipped()[str(source)]
+    if path.is_dir():
+        if there := candidates(path):
+            return there[0]
+        raise CourseError(f"{path} is a folder without a checkpoint.")
+    if path.exists():
+        return path
+    raise CourseError(
+        f"No checkpoint, run folder or shipped generator '{source}'.{nearest(str(source), shipped())} "
+        f"Shipped: {', '.join(shipped()) or 'none'}."
+    )
+
+
+def load_generator(source: str | Path) -> nn.Module:
+    """A generator ready to sample, on the CPU, in evaluation mode and without gradients.
+
+    Args:
+        source: a shipped name, a run folder, a checkpoint, or an exported generator.
+
+    Returns:
+        The net (the moving average where the run had one), with its `recipe` and its `card` (a dict) as attributes.
+
+    Raises:
+        CourseError: not found, damaged, or weights that don't fit the recipe in the file.
+    """
+    path = find(source)
+    recipe, header, tensors = read(path)
+    prefix = "ema." if any(k.startswith("ema.") for k in tensors) else "generator."
+    with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+        generator = models.build_generator(recipe)
+    for name, tensor in generator.state_dict().items():
+        if prefix + name in tensors and tensors[prefix + name].shape == tensor.shape:
+            continue
+        fill(
+            {name: tensor}, {k: v for k, v in tensors.items() if k == prefix + name}, prefix, path
+        )  # tells what is wrong
+    generator.to_empty(device="cpu")
+    fill(generator.state_dict(), tensors, prefix, path)
+    generator.recipe, generator.card = recipe, json.loads(header.get("card", "{}"))
+    return generator.eval().requires_grad_(False)
+
+
+def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
+    """Write a run's generator as a small file to give away: weights in half precision, BatchNorm's numbers in single.
+
+    A card is written beside it (`.md`) and into its header: recipe, overrides, steps, minutes, machine.
+
+    Args:
+        texts: more lines for the card, for example data=…, licence=…, limits=….
+
+    Raises:
+        CourseError: no run there, or the disk is full.
+    """
+    path = find(run)
+    recipe, header, tensors = read(path)
+    if "step" not in header:
+        raise CourseError(f"{path} is no run's checkpoint.")
+    prefix = "ema." if recipe.ema else "generator."
+    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    weights = {"generator." + k: v.half() if v.ndim > 1 else v for k, v in weights.items()}
+    recipe = recipe.but(data=Path(recipe.data).name)  # no path of this machine
+    base = RECIPES.get(recipe.name, recipe)
+    card = {
+        "recipe": recipe.name,
+        "overrides": {k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about")},
+        "steps": int(header["step"]),
+        "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
+        "minutes": round(float(header["seconds"]) / 60, 1),
+        "machine": header.get("machine", ""),
+        "parameters": sum(v.numel() for k, v in weights.items() if "running" not in k and "num_batches" not in k),
+        **texts,
+    }
+    write_atomically(out, weights, {"format": FORMAT, "recipe": recipe.to_json(), "card": json.dumps(card)})
+    lines = [f"# {out.stem}", "", recipe.about + ".", "", "| | |", "|---|---|"]
+    for key, value in card.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
+        lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
+    out.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    return out

@@ -1,0 +1,93 @@
+"""Grids of images and curves of a run, as Pillow images or matplotlib figures. No pyplot: safe beside a training loop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+# Okabe & Ito's colours, told apart by colour-blind readers.
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """Images in [-1, 1] → uint8 0..255, rounded; same shape, on the CPU."""
+    return ((x.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).cpu()
+
+
+def to_hwc(images: Tensor | np.ndarray) -> np.ndarray:
+    """Images uint8 (N, C, H, W), or float in [-1, 1], → uint8 (N, H, W, 3)."""
+    images = torch.as_tensor(images)
+    images = to_uint8(images) if images.is_floating_point() else images
+    return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+
+
+def grid(images: Tensor | np.ndarray, columns: int | None = None, scale: int = 1, gap: int = 2) -> Image.Image:
+    """Images (N, C, H, W), uint8 or in [-1, 1], side by side on white, `columns` wide (default: nearly square).
+
+    `scale` enlarges by whole pixels without smoothing.
+    """
+    x = to_hwc(images)
+    n, h, w, _ = x.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 255, np.uint8)
+    for i, image in enumerate(x):
+        top, left = i // columns * (h + gap), i % columns * (w + gap)
+        sheet[top : top + h, left : left + w] = image
+    return Image.fromarray(sheet).resize((sheet.shape[1] * scale, sheet.shape[0] * scale), Image.Resampling.NEAREST)
+
+
+def smooth(values: list[float], keep: float = 0.95) -> np.ndarray:
+    """Exponential moving average of a curve, corrected for its start; same length."""
+    out, total, weight = np.empty(len(values)), 0.0, 0.0
+    for i, value in enumerate(values):
+        total, weight = keep * total + (1 - keep) * value, keep * weight + (1 - keep)
+        out[i] = total / weight
+    return out
+
+
+def curves(history: dict[str, list[float]], title: str = "", mark: int | None = None):
+    """Losses above, mean D(x) and D(G(z)) below, against steps; faint raw values under a smooth line.
+
+    Args:
+        history: columns `d_loss`, `g_loss`, `d_real`, `d_fake`, one value a step.
+        mark: a step to mark with a vertical line.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    panels = ((above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--"),
+              (below, "d_real", "mean D(x), real", BLUE, "-"), (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"))  # fmt: skip
+    for axes, column, label, colour, style in panels:
+        steps = np.arange(1, len(history[column]) + 1)
+        axes.plot(steps, history[column], color=colour, alpha=0.2, linewidth=0.6)
+        axes.plot(steps, smooth(history[column]), style, color=colour, label=label)
+    above.set_ylabel("loss")
+    below.set(ylabel="sigmoid of D's logit", xlabel="step (generator updates)", ylim=(0, 1))
+    for axes in (above, below):
+        axes.legend(loc="upper right")
+        axes.grid(alpha=0.3)
+        if mark is not None:
+            axes.axvline(mark, color="black", linewidth=1)
+    if title:
+        above.set_title(title)
+    return figure
+
+
+def save_atomically(path: Path, write) -> None:
+    """`write(part)` fills a temporary file beside `path` (same suffix), which then takes its place in one move."""
+    part = path.with_name(f".part-{path.name}")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

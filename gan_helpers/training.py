@@ -1,0 +1,317 @@
+"""The training step and the loop. Nothing here knows of plots, files or widgets: those are callbacks.
+
+Every random draw is derived from (seed, step), so a run needs no saved random state: step 1,000 draws the same numbers
+whether the process is new or has run since step 0.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import models
+from .augment import diff_augment, flip
+from .errors import CourseError
+from .losses import LOSSES
+from .recipes import Recipe
+
+COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
+
+
+class Diverged(CourseError):
+    """A loss or a weight is no longer a finite number."""
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, then Apple's GPU, then the CPU.
+
+    Raises:
+        CourseError: an unknown device, or one that this machine lacks.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, yes in there.items() if yes)
+    if name.partition(":")[0] not in there:
+        raise CourseError(f"No device '{name}': choose auto, cpu, cuda or mps.")
+    if not there[name.partition(":")[0]]:
+        raise CourseError(f"This machine has no {name} that PyTorch can use: choose --device auto or cpu.")
+    return torch.device(name)
+
+
+def derive_seed(*key: int) -> int:
+    """A well-mixed 32-bit seed from whole numbers such as (seed, step)."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+class Batches:
+    """Endless shuffled mini-batches: batch i of a uint8 set, each epoch in a fresh order derived from (seed, epoch).
+
+    The whole set stays uint8, on the GPU where it takes less than a quarter of the memory; a memory-mapped set stays on
+    disk and only the batch is read.
+    """
+
+    def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device) -> None:
+        self.batch_size, self.seed, self.device, self.epoch = batch_size, seed, device, -1
+        self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
+        if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
+            self.images = torch.from_numpy(np.array(images)).to(device)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The permutation (N,) of one epoch."""
+        if epoch != self.epoch:
+            rng = np.random.default_rng((self.seed, 0xDA7A, epoch))
+            self.epoch, self.permutation = epoch, rng.permutation(len(self.images))
+        return self.permutation
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Batch i, uint8 (batch_size, C, H, W), on the device. A batch may reach into the next epoch."""
+        epoch, start = divmod(i * self.batch_size, len(self.images))
+        rows = self.order(epoch)[start : start + self.batch_size]
+        while len(rows) < self.batch_size:
+            epoch += 1
+            rows = np.concatenate([rows, self.order(epoch)[: self.batch_size - len(rows)]])
+        if isinstance(self.images, np.memmap):
+            return torch.from_numpy(self.images[np.sort(rows)]).to(self.device)  # sorted: reads the disk in order
+        return self.images[torch.from_numpy(rows).to(self.images.device)].to(self.device)
+
+
+@torch.no_grad()
+def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
+    """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics; whole numbers (counters) are copied."""
+    for mine, theirs in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
+        if mine.is_floating_point():
+            mine.lerp_(theirs, 1 - decay)
+        else:
+            mine.copy_(theirs)
+
+
+class Trainer:
+    """One run: nets, optimisers, moving average and position.
+
+    Attributes:
+        generator, discriminator: the nets in training.
+        ema: the averaged generator that makes the pictures (the generator itself where the recipe has no EMA).
+        step: generator updates so far.   seconds: training time so far.
+        history: column name → list of floats, one for each step.
+
+    Raises:
+        CourseError: the images don't fit the recipe, or the device is not there.
+    """
+
+    def __init__(
+        self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32
+    ) -> None:
+        wanted = (recipe.channels, recipe.image_size, recipe.image_size)
+        if images.shape[1:] != wanted or len(images) < 2:
+            raise CourseError(f"The recipe needs at least 2 images of shape {wanted}; got {images.shape}.")
+        self.recipe, self.device, self.dtype = recipe, pick_device(device), dtype
+        self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
+        with self.seeded(0xB1D):
+            self.generator = self.place(models.build_generator(recipe))
+            self.discriminator = self.place(models.build_discriminator(recipe))
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False) if recipe.ema else self.generator
+        betas, fused = (recipe.beta1, recipe.beta2), self.device.type in ("cpu", "cuda")
+        self.g_optimizer = torch.optim.Adam(self.generator.parameters(), recipe.g_lr, betas, fused=fused)
+        self.d_optimizer = torch.optim.Adam(self.discriminator.parameters(), recipe.d_lr, betas, fused=fused)
+        self.d_loss, self.g_loss = LOSSES[recipe.loss]
+        self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
+        self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device)
+        amp = recipe.amp and self.device.type == "cuda"
+        half = torch.bfloat16 if amp and torch.cuda.get_device_capability()[0] >= 8 else torch.float16
+        self.autocast = (
+            torch.autocast(self.device.type, half, enabled=True) if amp else torch.autocast("cpu", enabled=False)
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
+        self.step, self.seconds = 0, 0.0
+        self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
+        if recipe.steps is not None:
+            self.total_steps = recipe.steps
+        elif recipe.epochs is not None:
+            self.total_steps = math.ceil(recipe.epochs * len(images) / (recipe.batch_size * recipe.d_steps))
+        else:
+            self.total_steps = None  # the budget is in minutes
+            if recipe.minutes is None:
+                raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
+
+    def place(self, net: nn.Module) -> nn.Module:
+        return net.to(self.device, self.dtype).to(memory_format=self.memory_format)
+
+    @contextmanager
+    def seeded(self, *key: int):
+        """Inside, torch's global generators start from (recipe.seed, *key); outside, nothing has happened to them."""
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(self.recipe.seed, *key))
+            yield
+
+    # --- the step -----------------------------------------------------------------------------------------------
+
+    def sample_z(self) -> Tensor:
+        """A batch of latent vectors, standard normal (batch_size, latent_dim)."""
+        return torch.randn(self.recipe.batch_size, self.recipe.latent_dim, device=self.device, dtype=self.dtype)
+
+    def real_batch(self, i: int) -> Tensor:
+        """Real images in [-1, 1], (batch_size, C, H, W)."""
+        x = self.batches[i].to(self.dtype).div_(127.5).sub_(1).contiguous(memory_format=self.memory_format)
+        return flip(x) if self.recipe.flip else x
+
+    def disguise(self, x: Tensor) -> Tensor:
+        """What D sees of images: augmented, and with instance noise that falls to 0 over the run."""
+        x = diff_augment(x, self.recipe.augment)
+        if noise := self.recipe.instance_noise * (1 - self.progress):
+            x = x + noise * torch.randn_like(x)
+        return x
+
+    def train_step(self) -> Tensor:
+        """Update D `d_steps` times and G once; returns (d_loss, g_loss, D(x), D(G(z))), a tensor (4,) on the device."""
+        r = self.recipe
+        with self.seeded(1, self.step):
+            self.set_learning_rates()
+            for k in range(r.d_steps):
+                real = self.real_batch(self.step * r.d_steps + k)  # (N, C, S, S)
+                last = k == r.d_steps - 1
+                with (
+                    torch.set_grad_enabled(last),
+                    self.autocast,
+                ):  # only the last fakes serve G too: no graph for others
+                    fake = self.generator(self.sample_z())  # (N, C, S, S)
+                d_loss, d_real, d_fake = self.update_discriminator(real, fake.detach())
+            g_loss = self.update_generator(fake)
+            if r.ema:  # a short warm-up, so that the first noise is forgotten
+                update_ema(self.ema, self.generator, min(r.ema, (1 + self.step) / (10 + self.step)))
+        self.step += 1
+        return torch.stack([d_loss, g_loss, d_real, d_fake]).detach().float()
+
+    def update_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One D step on images (N, C, S, S); returns its loss, mean D(x) and mean D(G(z))."""
+        with self.autocast:
+            real, fake = self.disguise(real), self.disguise(fake)
+            if self.d_has_batchnorm:  # statistics of real and fake must not mix
+                real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)  # (N,) (N,)
+            else:
+                real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).chunk(2)  # (N,) (N,)
+            loss = self.d_loss(real_logits, fake_logits, self.recipe.real_target, self.recipe.fake_target)
+        self.descend(self.d_optimizer, loss)
+        return loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
+
+    def update_generator(self, fake: Tensor) -> Tensor:
+        """One G step through the updated D, which is frozen: nobody would use the gradient of its weights."""
+        self.discriminator.requires_grad_(False)
+        with self.autocast:
+            loss = self.g_loss(self.discriminator(self.disguise(fake)), self.recipe.real_target)
+        self.descend(self.g_optimizer, loss)
+        self.discriminator.requires_grad_(True)
+        return loss
+
+    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+    def set_learning_rates(self) -> None:
+        """Both rates fall linearly to 0 over the last `decay` share of the run."""
+        r = self.recipe
+        if r.decay:
+            left = min(1.0, (1 - self.progress) / r.decay)
+            self.g_optimizer.param_groups[0]["lr"], self.d_optimizer.param_groups[0]["lr"] = (
+                r.g_lr * left,
+                r.d_lr * left,
+            )
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used, 0 to 1."""
+        if self.total_steps is None:
+            return min(1.0, self.seconds / (60 * self.recipe.minutes)) if self.recipe.minutes else 1.0
+        return min(1.0, self.step / self.total_steps) if self.total_steps else 1.0
+
+    @property
+    def finished(self) -> bool:
+        return self.progress >= 1
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Each of COLUMNS, one value a step. Reading it waits for the device."""
+        self.flush()
+        return {name: [row[k] for row in self.rows] for k, name in enumerate(COLUMNS)}
+
+    def flush(self) -> None:
+        """Bring `rows` up to date, which waits for the device.
+
+        Raises:
+            Diverged: one of them is not finite.
+        """
+        if self._on_device:
+            rows, self._on_device = torch.stack(self._on_device).tolist(), []
+            for row in rows:
+                if not all(map(math.isfinite, row)):
+                    raise Diverged(
+                        f"The run diverged at step {len(self.rows) + 1}: {dict(zip(COLUMNS, row, strict=True))}. {ADVICE}"
+                    )
+                self.rows.append(row)
+
+    def check(self) -> None:
+        """Raises:
+        Diverged: a loss or a weight of either net is not finite."""
+        self.flush()
+        for part, net in (("generator", self.generator), ("discriminator", self.discriminator)):
+            for name, tensor in net.state_dict().items():
+                if not tensor.isfinite().all():
+                    raise Diverged(f"The run diverged by step {self.step}: {part}.{name} is not finite. {ADVICE}")
+
+    def fit(self, callbacks=()) -> Trainer:
+        """Train until the budget is used, or Ctrl-C (a notebook's stop button) asks to stop after the current step.
+
+        Each callback has `start(trainer)`, `step(trainer)` and `stop(trainer)`.
+
+        Raises:
+            Diverged: a loss is no longer finite.
+        """
+        with Interrupt() as interrupt:
+            for callback in callbacks:
+                callback.start(self)
+            began = time.perf_counter() - self.seconds
+            while not (self.finished or interrupt.asked):
+                self._on_device.append(self.train_step())
+                self.seconds = time.perf_counter() - began
+                if self.step % 50 == 0:
+                    self.flush()
+                for callback in callbacks:
+                    callback.step(self)
+            self.flush()
+            for callback in callbacks:
+                callback.stop(self)
+        return self
+
+
+ADVICE = ("Usual cures: lower learning rates (g_lr, d_lr), label smoothing (real_target=0.9), instance_noise=0.1, or "
+          "d_norm=spectral with loss=hinge.")  # fmt: skip
+
+
+class Interrupt:
+    """Turns the first Ctrl-C (or SIGTERM) into a wish, so that no step is cut in half; the second one interrupts."""
+
+    def __enter__(self) -> Interrupt:
+        self.asked, self.old = False, {}
+        if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
+            self.old = {s: signal.signal(s, self.ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def ask(self, *_) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def __exit__(self, *_) -> None:
+        for s, handler in self.old.items():
+            signal.signal(s, handler)

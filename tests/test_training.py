@@ -1,0 +1,288 @@
+"""The step against a second, plainer writing of it; resuming; stopping; diverging."""
+
+import copy
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gan_helpers import checkpoints, data, models, runs
+from gan_helpers.errors import CourseError
+from gan_helpers.recipes import RECIPES, Recipe
+from gan_helpers.training import Batches, Diverged, Trainer, pick_device, update_ema
+
+TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
+IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
+SET = data.ImageSet(IMAGES, "noise")
+
+
+def state(trainer):
+    """Every number that decides how a run goes on."""
+    return {p + k: v.clone() for p, part in checkpoints.parts(trainer).items() for k, v in part.items()}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def textbook_step(g, d, g_opt, d_opt, real, z):
+    """The order of operations of PyTorch's DCGAN tutorial, on nets that return logits."""
+    d.zero_grad()
+    ones, zeros = torch.ones(len(real), dtype=real.dtype), torch.zeros(len(real), dtype=real.dtype)
+    d_real = F.binary_cross_entropy(torch.sigmoid(d(real)), ones)
+    d_real.backward()
+    fake = g(z)
+    d_fake = F.binary_cross_entropy(torch.sigmoid(d(fake.detach())), zeros)
+    d_fake.backward()
+    d_opt.step()
+    g.zero_grad()
+    g_loss = F.binary_cross_entropy(torch.sigmoid(d(fake)), ones)
+    g_loss.backward()
+    g_opt.step()
+    return (d_real + d_fake).item(), g_loss.item()
+
+
+def test_step_equals_the_textbook_step():
+    recipe = TINY.but(ema=0)
+    trainer = Trainer(recipe, IMAGES, "cpu", dtype=torch.float64)
+    g, d = copy.deepcopy(trainer.generator), copy.deepcopy(trainer.discriminator)
+    g_opt = torch.optim.Adam(g.parameters(), recipe.g_lr, (0.5, 0.999), foreach=False, fused=False)
+    d_opt = torch.optim.Adam(d.parameters(), recipe.d_lr, (0.5, 0.999), foreach=False, fused=False)
+    for step in range(5):
+        with trainer.seeded(1, step):
+            real, z = trainer.real_batch(step), trainer.sample_z()
+        ours = trainer.train_step()
+        assert textbook_step(g, d, g_opt, d_opt, real, z) == pytest.approx(ours[:2].tolist(), rel=1e-6)
+    for net, plain in ((trainer.generator, g), (trainer.discriminator, d)):
+        for (name, a), b in zip(net.state_dict().items(), plain.state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("changes", [
+    dict(), dict(d_norm="spectral", loss="hinge", augment="color,translation,cutout", flip=True, d_steps=2, decay=0.5),
+    dict(instance_noise=0.2, real_target=0.9, ema=0),
+])  # fmt: skip
+def test_resume_is_bit_for_bit(tmp_path, changes):
+    recipe = TINY.but(steps=9, **changes)
+    whole = Trainer(recipe, IMAGES, "cpu").fit()
+    first = Trainer(recipe, IMAGES, "cpu")
+    for _ in range(4):
+        first.rows += [first.train_step().tolist()]
+    torch.rand(3)  # what others draw from the global generator must not matter
+    checkpoints.save(first, tmp_path)
+    second = Trainer(recipe, IMAGES, "cpu")
+    checkpoints.restore(second, tmp_path / "checkpoint.safetensors")
+    second.fit()
+    assert same(state(whole), state(second)) and whole.history == second.history
+
+
+def test_training_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    Trainer(TINY, IMAGES, "cpu").fit()
+    assert torch.rand(1) == expected
+
+
+SCRIPT = """
+import sys, numpy as np, torch
+torch.set_num_threads(1)
+from pathlib import Path
+from gan_helpers import data, runs
+from gan_helpers.recipes import Recipe
+recipe = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=60, ema=.9, seed=3)
+images = data.ImageSet(np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), "noise")
+runs.train(recipe, images, Path(sys.argv[1]), device="cpu", resume=True, save_every=0.0, progress=False)
+"""
+
+
+def test_sigkill_at_random_moments(tmp_path):
+    """Killed again and again, at any moment (also while saving), the run ends bit for bit like one that never was."""
+    command = [sys.executable, "-c", SCRIPT]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True, timeout=120)
+    rng = random.Random(0)
+    folder, kills = tmp_path / "killed", 0
+    for _ in range(40):
+        process = subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        while process.poll() is None and not (folder / "frames").exists():
+            time.sleep(0.01)
+        try:
+            out, _ = process.communicate(timeout=rng.uniform(0.02, 0.6) if kills < 8 else 120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+            continue
+        assert process.returncode == 0, out.decode()
+        break
+    assert kills >= 1
+    (_, a, x), (_, b, y) = (checkpoints.read(checkpoints.candidates(f)[0]) for f in (folder, tmp_path / "whole"))
+    assert a["step"] == b["step"] == "60" and same(x, y)
+    names = [sorted(p.name for p in (f / "frames").iterdir()) for f in (folder, tmp_path / "whole")]
+    assert names[0] == names[1]
+    assert (folder / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+def test_run_leaves_its_pictures(tmp_path):
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    for name in ("samples.png", "losses.png", "training.gif", "history.csv", "recipe.json", "checkpoint.safetensors"):
+        assert (tmp_path / "run" / name).stat().st_size > 0, name
+    assert (tmp_path / "run" / "history.csv").read_text().count("\n") == 7
+    assert not list((tmp_path / "run").glob(".*"))  # nothing half written is left
+
+
+def test_tensorboard_logs_hold_losses_and_grids(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert len(log.Scalars("g_loss")) == 6 and log.Images("samples")
+
+
+def test_budgets_are_totals(tmp_path, capsys):
+    trainer = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    again = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True)
+    assert same(state(trainer), state(again)) and "finished" in capsys.readouterr().out
+    more = runs.train(TINY.but(steps=8), SET, tmp_path / "run", device="cpu", progress=False, resume=True)
+    assert more.step == 8 and len(more.history["g_loss"]) == 8
+    assert Trainer(TINY.but(epochs=2), IMAGES, "cpu").total_steps == 13  # 2 x 50 images in batches of 8
+
+
+def test_folders_that_hold_something_else_are_refused(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").write_text("x")
+    for resume in (False, True):
+        with pytest.raises(CourseError, match="no run of this course"):
+            runs.train(TINY, SET, tmp_path / "photos", resume=resume)
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    with pytest.raises(CourseError, match="holds a run already"):
+        runs.train(TINY, SET, tmp_path / "run")
+    with pytest.raises(CourseError, match="seed is 0 there, 1 here"):
+        runs.train(TINY.but(seed=1), SET, tmp_path / "run", resume=True)
+    with pytest.raises(CourseError, match="trained on 50 images"):
+        runs.train(TINY.but(steps=9), data.ImageSet(IMAGES[:40], "noise"), tmp_path / "run", resume=True)
+
+
+def test_ctrl_c_saves_and_returns_the_history(tmp_path, capsys):
+    class Stop:
+        def start(self, trainer): ...
+        def stop(self, trainer): ...
+        def step(self, trainer):
+            if trainer.step == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    trainer = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, callbacks=[Stop()])
+    assert trainer.step == len(trainer.history["d_loss"]) == 3 and "Stopped at step 3" in capsys.readouterr().out
+    resumed = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True)
+    assert same(state(resumed), state(Trainer(TINY, IMAGES, "cpu").fit()))
+    with pytest.raises(KeyboardInterrupt):  # the handler is gone
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_diverged_run_keeps_the_last_good_state(tmp_path):
+    class Poison:
+        def start(self, trainer): ...
+        def stop(self, trainer): ...
+        def step(self, trainer):
+            if trainer.step == 4:
+                checkpoints.save(trainer, tmp_path / "run")
+                next(trainer.generator.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(Diverged, match="label smoothing.*\n.*last good state"):
+        runs.train(TINY.but(steps=200), SET, tmp_path / "run", device="cpu", progress=False, callbacks=[Poison()])
+    trainer = Trainer(TINY.but(steps=200), IMAGES, "cpu")
+    runs.restore_newest(trainer, tmp_path / "run")
+    assert trainer.step == 4 and all(v.isfinite().all() for v in state(trainer).values())
+
+
+def test_extra_d_steps_use_fresh_data_and_no_graph(monkeypatch):
+    trainer, seen = Trainer(TINY.but(d_steps=3), IMAGES, "cpu"), []
+    real_batch, forward = trainer.real_batch, trainer.generator.forward
+    monkeypatch.setattr(trainer, "real_batch", lambda i: seen.append(i) or real_batch(i))
+    graphs = []
+    monkeypatch.setattr(trainer.generator, "forward", lambda z: graphs.append(torch.is_grad_enabled()) or forward(z))
+    trainer.train_step()
+    trainer.train_step()
+    assert seen == [0, 1, 2, 3, 4, 5] and graphs == [False, False, True] * 2
+
+
+def test_d_is_frozen_only_in_the_generator_step():
+    trainer = Trainer(TINY, IMAGES, "cpu")
+    trainer.train_step()
+    assert all(p.requires_grad for p in trainer.discriminator.parameters())
+    before = {k: v.clone() for k, v in trainer.discriminator.named_parameters()}
+    grads = [p.grad.clone() for p in trainer.discriminator.parameters()]
+    trainer.update_generator(trainer.generator(trainer.sample_z()))
+    assert all(torch.equal(before[k], v) for k, v in trainer.discriminator.named_parameters())
+    assert all(torch.equal(a, p.grad) for a, p in zip(grads, trainer.discriminator.parameters(), strict=True))
+
+
+def test_ema_averages_floats_and_copies_counters():
+    net, ema = models.build_generator(TINY), models.build_generator(TINY)
+    net.train()(torch.randn(8, 6))
+    old = {k: v.clone() for k, v in ema.state_dict().items()}
+    update_ema(ema, net, 0.75)
+    for name, value in ema.state_dict().items():
+        new = net.state_dict()[name]
+        expected = 0.75 * old[name] + 0.25 * new if value.is_floating_point() else new
+        torch.testing.assert_close(value, expected)
+    assert any("running_mean" in k for k in old) and any("num_batches" in k for k in old)
+
+
+def test_every_epoch_shows_every_image_once():
+    batches = Batches(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), 8, seed=0, device=torch.device("cpu"))
+    stream = torch.cat([batches[i].flatten() for i in range(25)])  # 4 epochs
+    for epoch in stream.split(50):
+        assert sorted(epoch.tolist()) == list(range(50))
+    assert not torch.equal(stream[:50], stream[50:100])
+    assert torch.equal(batches[3].flatten(), stream[24:32])  # any batch, in any order
+
+
+def test_mapped_images_are_read_a_batch_at_a_time(tmp_path):
+    np.save(tmp_path / "x.npy", IMAGES)
+    mapped = Batches(np.load(tmp_path / "x.npy", mmap_mode="r"), 8, 0, torch.device("cpu"))
+    assert isinstance(mapped.images, np.memmap)
+    plain = Batches(IMAGES, 8, 0, torch.device("cpu"))
+    assert sorted(mapped[5].flatten(1).sum(1).tolist()) == sorted(plain[5].flatten(1).sum(1).tolist())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_takes_a_step_and_survives_a_checkpoint(tmp_path, name):
+    recipe = RECIPES[name].but(g_width=4, d_width=4, batch_size=4, steps=2)
+    images = np.random.default_rng(1).integers(0, 256, (8, recipe.channels, *[recipe.image_size] * 2), dtype=np.uint8)
+    trainer = Trainer(recipe, images, "cpu").fit()
+    checkpoints.save(trainer, tmp_path)
+    generator = checkpoints.load_generator(tmp_path)
+    for a, b in zip(trainer.ema.state_dict().values(), generator.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_wrong_images_and_devices_are_told():
+    with pytest.raises(CourseError, match=r"shape \(3, 16, 16\)"):
+        Trainer(TINY, np.zeros((9, 1, 16, 16), np.uint8))
+    with pytest.raises(CourseError, match="budget"):
+        Trainer(Recipe("no budget", image_size=16), IMAGES)
+    with pytest.raises(CourseError, match="No device 'tpu'"):
+        pick_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(CourseError, match="has no cuda"):
+            pick_device("cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_mixed_precision_trains_on_cuda():
+    trainer = Trainer(TINY.but(steps=20), IMAGES, "cuda").fit()
+    assert np.isfinite(trainer.history["g_loss"]).all()
+
+
+def test_importing_the_helpers_is_cheap():
+    code = "import torch, time; t = time.perf_counter(); import gan_helpers; print(time.perf_counter() - t)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert float(out.stdout) < 0.3
