@@ -1,0 +1,40 @@
+# make lab | make demo | make test      needs Python 3.10-3.13, make and git; all else goes into .venv/
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help lab demo test notebooks clean
+help:
+	@echo "make lab    set up .venv/ and open JupyterLab on notebooks/00_start_here.ipynb"
+	@echo "make demo   set up .venv/ and train the first-minute recipe, without a browser"
+	@echo "make test   set up what is missing and run all tests and notebooks"
+	@echo "make notebooks   run all notebooks again and keep their outputs (for authors)"
+
+.venv/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No Python 3.10-3.13 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing PyTorch and the course into .venv/ (some minutes, once) ..."
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-test: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable ".[test,faces]"
+	@touch $@
+
+lab: .venv/installed
+	$(BIN)/jupyter lab $(ROOT_FLAG) notebooks/00_start_here.ipynb
+
+demo: .venv/installed
+	$(BIN)/python -m gan_helpers train first-minute --resume
+
+test: .venv/installed-test
+	$(BIN)/ruff check .
+	GAN_COURSE_FAST=1 $(BIN)/python -m pytest tests notebooks --nbval --nbval-cell-timeout=600
+
+notebooks: .venv/installed-test
+	$(BIN)/python notebooks/workshop.py run
+
+clean:
+	rm -rf .venv runs notebooks/runs

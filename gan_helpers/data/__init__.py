@@ -1,0 +1,158 @@
+"""Every source of images as one `ImageSet`: uint8 pixels, labels, attributes, and where they came from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import CourseError, nearest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"  # embedded sets and shipped generators
+
+
+def cache_dir() -> Path:
+    """Where downloads and decoded images are kept: `data/cache`, or `$GAN_HELPERS_CACHE`."""
+    return Path(os.environ.get("GAN_HELPERS_CACHE", DATA / "cache"))
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set in memory (or mapped from disk), whatever its source.
+
+    Attributes:
+        images: uint8 array (N, C, H, W), values 0..255. May be a read-only `numpy.memmap`.
+        name: short name, for example `faces`.
+        labels: int64 array (N,) with values 0..K-1, or None.
+        class_names: K names, in label order.
+        attributes: column name → array (N,) of bool, int or str, for example `glasses`.
+        origin: where the images came from, for cards and banners.
+        licence: what may be done with them.
+        shareable: whether real images of this set may be shown in public (never true for CelebA).
+        note: a sentence that every user must see (a banner), or "".
+    """
+
+    images: np.ndarray
+    name: str
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    origin: str = ""
+    licence: str = ""
+    shareable: bool = False
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        n, c, h, w = self.images.shape
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        columns = f", attributes {', '.join(self.attributes)}" if self.attributes else ""
+        return f"ImageSet({self.name}: {n:,} images, {c}x{h}x{w}{classes}{columns})"
+
+    def resized(self, image_size: int, channels: int) -> ImageSet:
+        """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes."""
+        import torch
+        import torch.nn.functional as F
+
+        if self.images.shape[1:] == (channels, image_size, image_size):
+            return self
+        out = np.empty((len(self), channels, image_size, image_size), np.uint8)
+        for start in range(0, len(self), 1024):
+            x = torch.from_numpy(np.array(self.images[start : start + 1024]))  # (n, C, H, W) uint8
+            if x.shape[1] != channels and channels == 1:  # colour to grey, ITU-R 601 luma
+                x = (x.float() * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            x = x.float().expand(-1, channels, -1, -1)
+            x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
+            out[start : start + 1024] = x.round().clamp(0, 255).to(torch.uint8).numpy()
+        return replace(self, images=out)
+
+    def only(self, class_name: str) -> ImageSet:
+        """The images of one class.
+
+        Raises:
+            CourseError: no class of that name; the message lists those there are.
+        """
+        if class_name not in self.class_names:
+            names = ", ".join(self.class_names) or "none"
+            raise CourseError(f"{self.name} has no class '{class_name}'. It has: {names}.")
+        rows = np.flatnonzero(self.labels == self.class_names.index(class_name))
+        return replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            attributes={k: v[rows] for k, v in self.attributes.items()},
+            name=f"{self.name}:{class_name}",
+        )
+
+
+EMBEDDED = {
+    "faces": "10,000 cartoon faces, 64x64 colour, with attributes",
+    "fashion": "10,000 Fashion-MNIST images, 28x28 grey",
+}
+DOWNLOADED = {
+    "mnist": "60,000 handwritten digits, 28x28 grey (11 MB)",
+    "fashion_mnist": "60,000 clothes, 28x28 grey (30 MB)",
+    "cifar10": "50,000 photos in 10 classes, 32x32 colour (170 MB)",
+    "celeba": "162,770 celebrity faces, 64x64 colour, 40 attributes (1.4 GB); non-commercial research only",
+}
+
+
+def load(
+    source: str | Path,
+    image_size: int | None = None,
+    channels: int | None = None,
+    *,
+    fallback: str | None = None,
+    skip_broken: bool = False,
+) -> ImageSet:
+    """Open a data set by name, or a folder or zip of images by path.
+
+    Args:
+        source: a name in `EMBEDDED` or `DOWNLOADED`, or a path.
+        image_size: side in pixels; None keeps the set's own (64 for a folder).
+        channels: 1 or 3; None keeps the set's own (3 for a folder).
+        fallback: an embedded set to use, with a visible banner, where a download fails.
+        skip_broken: leave out images of a folder that cannot be read, and say how many.
+
+    Raises:
+        CourseError: unknown name, unreadable folder, or failed download without a fallback.
+    """
+    name = str(source)
+    if name in EMBEDDED:
+        from . import embedded
+
+        found = getattr(embedded, name)()
+    elif name in DOWNLOADED:
+        from . import download, embedded
+
+        try:
+            found = getattr(download, name)()
+        except CourseError as error:
+            if fallback is None:
+                raise
+            found = load(fallback)
+            print(error)
+            found = replace(found, note=f"{name} could not be downloaded: this is the embedded set '{fallback}'.")
+    elif Path(name).expanduser().exists():
+        from . import folder
+
+        found = folder.open_folder(Path(name).expanduser(), image_size or 64, channels or 3, skip_broken=skip_broken)
+    else:
+        names = [*EMBEDDED, *DOWNLOADED]
+        raise CourseError(
+            f"No data set or folder '{name}'.{nearest(name, names)} Data sets: {', '.join(names)}; "
+            "or give a path to a folder or zip of images."
+        )
+    if found.note:
+        banner(found.note)
+    return found.resized(image_size or found.images.shape[-1], channels or found.images.shape[1])
+
+
+def banner(text: str) -> None:
+    """Print a line that cannot be overlooked."""
+    print(f"{'!' * 8} {text} {'!' * 8}")

@@ -1,0 +1,345 @@
+"""A folder or zip of the user's own images: any size and mode, decoded once, then mapped from disk.
+
+Its parts serve the downloads too: `decode_many` decodes in parallel, `write_cache` and `read_cache` keep the result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import math
+import os
+import re
+import shutil
+import stat
+import time
+import uuid
+import zipfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm.auto import tqdm
+
+from ..errors import CourseError
+from . import ImageSet, cache_dir
+
+Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other is tried, whatever a file is called
+MAX_ENTRY = 100 * 2**20  # bytes that one zip entry may unpack to
+MAX_RATIO, MAX_SMALL = 200, 2**30  # the images of a zip may unpack to 200 times its size, or to 1 GB
+VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
+
+
+def decode(file: BinaryIO, image_size: int, channels: int) -> np.ndarray:
+    """One image file as uint8 (channels, image_size, image_size), values 0..255.
+
+    The shorter side is resized to `image_size` (bilinear, antialiased) and the centre cropped: the pixels of
+    torchvision's Resize and CenterCrop, in one step. Turned as EXIF says; alpha laid on white; the first frame of an
+    animation; 16-bit and float greys scaled, not clipped. Raises whatever Pillow raises for a broken image.
+    """
+    with Image.open(file, formats=FORMATS) as image:
+        image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
+        image.load()
+        with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels bad
+            image = ImageOps.exif_transpose(image)
+        if image.mode == "F" or image.mode.startswith("I"):
+            grey = np.nan_to_num(np.asarray(image, np.float64))
+            tops = {"F": (1, 255, 65535), "I": (65535, 2**31)}.get(image.mode, (65535,))
+            white = next((top for top in tops if grey.max() <= top), grey.max())
+            image = Image.fromarray((grey / white * 255).round().clip(0, 255).astype(np.uint8))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = image.convert("RGB")
+        image = image.convert("L") if channels == 1 else image
+        short, long = min(image.size), max(image.size)
+        resized = int(image_size * long / short)  # the longer side after resizing
+        start = round((resized - image_size) / 2)  # where the crop begins, in new pixels
+        ends = start * long / resized, min((start + image_size) * long / resized, long)  # the crop, in old pixels
+        box = (ends[0], 0, ends[1], short) if image.width >= image.height else (0, ends[0], short, ends[1])
+        image = image.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
+        return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
+
+
+def decode_many(
+    names: list[str], opener: Opener, image_size: int, channels: int, broken: dict[str, str]
+) -> Iterator[np.ndarray]:
+    """Decode in parallel, in order, a bounded number at a time.
+
+    Yields:
+        uint8 (n, channels, image_size, image_size): the readable images of each chunk, n <= 32. The others are put
+        into `broken`: name → reason.
+    """
+
+    def work(chunk: list[str]) -> list[np.ndarray | str]:
+        return [attempt(name, opener, image_size, channels) for name in chunk]
+
+    Image.init()  # Pillow's plugins, before threads race to load them
+    size = max(1, min(32, 2**22 // (channels * image_size**2)))  # images in a chunk: at most about 4 MB
+    chunks = [names[i : i + size] for i in range(0, len(names), size)]
+    workers = os.cpu_count() or 2
+    rest, pool = iter(chunks), ThreadPoolExecutor(workers)  # threads, because Pillow decodes without the GIL
+    try:
+        waiting = deque(pool.submit(work, chunk) for chunk in islice(rest, 4 * workers))
+        with tqdm(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as bar:
+            for chunk in chunks:
+                results = waiting.popleft().result()
+                waiting.extend(pool.submit(work, following) for following in islice(rest, 1))
+                broken.update((n, r) for n, r in zip(chunk, results, strict=True) if isinstance(r, str))
+                good = [r for r in results if not isinstance(r, str)]
+                if good:
+                    yield np.stack(good)
+                bar.update(len(chunk))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def attempt(name: str, opener: Opener, image_size: int, channels: int) -> np.ndarray | str:
+    """The decoded image, or why there is none. Pillow raises nearly any exception for broken files."""
+    try:
+        with opener(name) as file:
+            return decode(file, image_size, channels)
+    except MemoryError:
+        raise
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".split("\n")[0]
+
+
+@contextlib.contextmanager
+def atomic(path: Path, size: int = 0) -> Iterator[BinaryIO]:
+    """A file to write, which appears at `path` complete or not at all.
+
+    Raises:
+        CourseError: fewer than `size` bytes are free, the disk fills up, or the place cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob("*.tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > 86400:  # left by a process that was killed
+                    old.unlink()
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, "too little room")
+        with open(part, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise cannot_write(path.parent, error, size) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def cannot_write(place: Path, error: OSError, size: int = 0) -> CourseError:
+    """What to tell a person when `size` bytes cannot be written to the cache at `place`."""
+    elsewhere = "or keep the cache elsewhere: set the environment variable GAN_HELPERS_CACHE to another folder"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return CourseError(f"Cannot write to '{place}' ({error}). Make it writable, {elsewhere}.")
+    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    want = f"{size / 1e6:,.1f} MB are needed, " if size else ""
+    return CourseError(f"The disk of '{place}' is full: {want}{free / 1e6:,.1f} MB are free. Make room, {elsewhere}.")
+
+
+def write_cache(
+    target: Path, blocks: Iterable[np.ndarray], rows: int, shape: tuple[int, ...], arrays: dict[str, np.ndarray]
+) -> None:
+    """Write blocks of uint8 (n, *shape), at most `rows` rows, to `target`.npy, then `arrays` to `target`.npz.
+
+    The pixels are written as a stream: a full disk is then an error, where a memory map would kill the process.
+    `arrays` is read last, so whoever makes the blocks may still fill it.
+    """
+    head, kept = {"descr": "|u1", "fortran_order": False}, 0
+    with atomic(Path(f"{target}.npy"), rows * math.prod(shape)) as file:
+        np.lib.format.write_array_header_1_0(file, {**head, "shape": (rows, *shape)})
+        for block in blocks:
+            file.write(np.ascontiguousarray(block))
+            kept += len(block)
+        file.seek(0)  # the header again, now that the number of rows is known: it is padded to the same length
+        np.lib.format.write_array_header_1_0(file, {**head, "shape": (kept, *shape)})
+    with atomic(Path(f"{target}.npz")) as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_cache(target: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
+    """What `write_cache` wrote, the images mapped from disk and read-only; None where it is absent or damaged."""
+    try:
+        with np.load(f"{target}.npz", allow_pickle=False) as table:
+            return np.load(f"{target}.npy", mmap_mode="r", allow_pickle=False), dict(table)
+    except Exception:
+        return None
+
+
+def open_folder(path: Path, image_size: int = 64, channels: int = 3, *, skip_broken: bool = False) -> ImageSet:
+    """A folder or zip of images: decoded the first time, then mapped from the cache.
+
+    Where all images lie in two or more sub-folders (below any folders that hold everything), these are the classes.
+
+    Args:
+        path: a folder or a zip file; a zip is read where it is, never unpacked to disk.
+        image_size: side of the squares, in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        skip_broken: leave out images that cannot be read instead of refusing the set.
+
+    Raises:
+        CourseError: missing, empty, a damaged or malicious zip, broken images (the others stay decoded in the cache),
+            or no room for the cache.
+    """
+    path = Path(path).expanduser().resolve()
+    if channels not in (1, 3) or image_size < 1:
+        raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
+    with contextlib.ExitStack() as stack:
+        stamps, ignored, opener = _list_folder(path) if path.is_dir() else _list_zip(path, stack)
+        others = ", ".join(f"{n:,} {kind}" for kind, n in sorted(ignored.items(), key=lambda item: (-item[1], item[0])))
+        if not stamps:
+            only = f" There are only: {others}." if others else ""
+            raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
+        names = sorted(stamps)
+        which = hashlib.sha256(repr((str(path), image_size, channels)).encode()).hexdigest()[:12]
+        state = hashlib.sha256(repr((VERSION, sorted(stamps.items()))).encode()).hexdigest()[:12]
+        label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
+        target = cache_dir() / "folders" / f"{label}-{image_size}x{channels}-{which}-{state}"
+        found = read_cache(target)
+        if found is None or _outdated(*found, opener, len(names)):
+            arrays: dict[str, np.ndarray] = {}
+            with contextlib.closing(_decoded(names, opener, image_size, channels, path, arrays)) as blocks:
+                write_cache(target, blocks, len(names), (channels, image_size, image_size), arrays)
+            found = read_cache(target)
+            for old in target.parent.glob(f"*-{which}-*.np[yz]"):  # the same set before it changed
+                if not old.name.startswith(target.name):
+                    with contextlib.suppress(OSError):
+                        old.unlink()
+    images, table = found
+    broken = dict(table["broken"].tolist())
+    if broken and not skip_broken:
+        listed = "".join(f"\n  {_printable(name)}: {reason}" for name, reason in islice(broken.items(), 5))
+        more = f"\n  and {len(broken) - 5:,} more" if len(broken) > 5 else ""
+        raise CourseError(
+            f"{len(broken):,} of {len(names):,} images in '{path}' cannot be read:{listed}{more}\n"
+            "Repair or remove them, or leave them out: skip_broken=True (on the command line --skip-broken)."
+        )
+    labels, classes, mixed = _classes([name for name in names if name not in broken])
+    notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
+    notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
+    notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
+    return ImageSet(images, path.stem, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
+
+
+def _outdated(images: np.ndarray, table: dict[str, np.ndarray], opener: Opener, count: int) -> bool:
+    """Whether a cache is damaged, or an image that could not be read can be read now (permissions, a network disk)."""
+    _, channels, size, _ = images.shape
+    again = (attempt(name, opener, size, channels) for name in table["broken"][:, 0])
+    return len(images) + len(table["broken"]) != count or any(not isinstance(image, str) for image in again)
+
+
+def _decoded(names: list[str], opener: Opener, image_size: int, channels: int, path: Path, arrays: dict) -> Iterator:
+    """`decode_many`, then `arrays["broken"]`: str (K, 2), the name and the reason of each image that is left out."""
+    broken: dict[str, str] = {}
+    yield from decode_many(names, opener, image_size, channels, broken)
+    if len(broken) == len(names):
+        raise CourseError(f"None of the images in '{path}' can be read. {_printable(names[0])}: {broken[names[0]]}")
+    arrays["broken"] = np.array(list(broken.items()), np.str_).reshape(-1, 2)
+
+
+def _classes(names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...], bool]:
+    """Labels int64 (N,) and class names, or None and (); and whether stray images are why there are none."""
+    folders = [name.split("/")[:-1] for name in names]
+    depth = len(os.path.commonprefix(folders))  # of the folder that holds everything
+    tops = {tuple(f[depth : depth + 1]) for f in folders}
+    if () in tops:
+        return None, (), len(tops) > 1
+    classes, labels = np.unique([f[depth] for f in folders], return_inverse=True)
+    return labels.astype(np.int64), tuple(_printable(c) for c in classes.tolist()), False
+
+
+def _printable(name: str) -> str:
+    """A file name that can be printed, even where its bytes are not UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _wanted(name: str, ignored: Counter) -> bool:
+    """Whether a file inside the set is an image to read; other files are counted, hidden ones and Thumbs.db not."""
+    if name.endswith("Thumbs.db") or any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+        return False
+    kind = os.path.splitext(name)[1].lower()
+    if kind not in EXTENSIONS:
+        ignored[_printable(kind) or "without extension"] += 1
+    return kind in EXTENSIONS
+
+
+def _list_folder(root: Path) -> tuple[dict[str, tuple], Counter, Opener]:
+    """Images below a folder: name → (size, time of change); other files counted; how to open one.
+
+    A link to a file is read, because somebody put it there; a link to a folder is not followed, because it may lead
+    round in circles or out to a whole disk.
+    """
+    stamps, ignored, prefixes = {}, Counter(), [""]
+    while prefixes:
+        prefix = prefixes.pop()
+        try:
+            for entry in os.scandir(root / prefix):
+                name = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    prefixes += [name + "/"] if not entry.name.startswith(".") and entry.name != "__MACOSX" else []
+                elif entry.is_dir():
+                    ignored["links to folders"] += 1
+                elif entry.is_file() and _wanted(name, ignored):
+                    stamps[name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
+        except OSError as error:
+            raise CourseError(f"'{_printable(str(root / prefix))}' cannot be read: {error.strerror}.") from error
+    return stamps, ignored, lambda name: open(root / name, "rb")  # noqa: SIM115
+
+
+def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple], Counter, Opener]:
+    """Images in a zip: name → (size, CRC); other files counted; how to open one, while `stack` is open.
+
+    Raises:
+        CourseError: no zip, or damaged; an entry points outside, is encrypted, or unpacks to an absurd size.
+    """
+    if not path.exists():
+        raise CourseError(f"There is no folder or zip file '{path}'.")
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except Exception as error:  # zipfile raises several kinds for damaged files
+        raise CourseError(f"'{path}' is no folder and no whole zip file ({error}). Fetch or pack it again.") from error
+    stamps, ignored, total = {}, Counter(), 0
+    for info in archive.infolist():
+        name, trouble = info.filename, ""
+        if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+            trouble = "points outside the archive"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            ignored["links"] += 1
+        elif not info.is_dir() and _wanted(name, ignored):
+            stamps[name], total = (info.file_size, info.CRC), total + info.file_size
+            if info.flag_bits & 1:
+                trouble = "is encrypted. Unpack the zip yourself and give the folder"
+            elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                trouble = "is compressed in an unusual way. Unpack the zip yourself and give the folder"
+            elif info.file_size > MAX_ENTRY:
+                trouble = f"would unpack to {info.file_size / 1e6:,.0f} MB, more than {MAX_ENTRY / 1e6:,.0f}"
+        if trouble:
+            raise CourseError(f"'{path}' is refused: its entry '{_printable(name)}' {trouble}.")
+    if total > max(MAX_SMALL, MAX_RATIO * path.stat().st_size):
+        raise CourseError(f"'{path}' is refused: its images would unpack to {total / 1e9:,.1f} GB.")
+    return stamps, ignored, zip_opener(archive)
+
+
+def zip_opener(archive: zipfile.ZipFile) -> Opener:
+    """Opens entries in memory; never unpacks more of one than its directory declares, whatever the data hold."""
+
+    def opener(name: str) -> BinaryIO:
+        with archive.open(name) as file:
+            return BytesIO(file.read(archive.getinfo(name).file_size))
+
+    return opener
