@@ -22,8 +22,8 @@ def check_suffix(path: Path) -> None:
 
 
 def shared_palette(frames: Sequence[Image.Image], colours: int) -> list[Image.Image]:
-    """All frames with one palette, taken from the second half of the animation, without dither."""
-    some = [np.asarray(f) for f in frames[len(frames) // 2 :: max(1, len(frames) // 8)]]
+    """All frames with one palette, taken from about 16 of them, without dither."""
+    some = [np.asarray(f) for f in [*frames[:: max(1, len(frames) // 16)], frames[-1]]]
     palette = Image.fromarray(np.concatenate(some)).quantize(colours, dither=Image.Dither.NONE)
     return [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
 

@@ -132,9 +132,14 @@ def save(trainer: Trainer, folder: Path) -> Path:
     tensors = {prefix + name: t for prefix, part in parts(trainer).items() for name, t in part.items()}
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     header = {
-        "format": FORMAT, "recipe": trainer.recipe.to_json(), "step": str(trainer.step), "seconds": repr(trainer.seconds),
-        "images": str(len(trainer.batches.images)), "scaler": json.dumps(trainer.scaler.state_dict()), "machine": machine(trainer),
-    }  # fmt: skip
+        "format": FORMAT,
+        "recipe": trainer.recipe.to_json(),
+        "step": str(trainer.step),
+        "seconds": repr(trainer.seconds),
+        "images": str(len(trainer.batches.images)),
+        "scaler": json.dumps(trainer.scaler.state_dict()),
+        "machine": machine(trainer),
+    }
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
     if last.exists():

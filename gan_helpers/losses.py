@@ -33,4 +33,14 @@ def hinge_g(fake_logits: Tensor, real_target: float = 1.0) -> Tensor:
     return -fake_logits.mean()
 
 
+def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
+    """Mean squared length of D's gradient at real images (N, C, H, W). Mescheder et al. 2018, arXiv:1801.04406.
+
+    It damps the rotation around the equilibrium, where D should be flat. `real` must have required its gradient before
+    D saw it; the result can be differentiated again.
+    """
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
 LOSSES = {"bce": (bce_d, bce_g), "hinge": (hinge_d, hinge_g)}

@@ -1,7 +1,9 @@
-"""Grids of images and curves of a run, as Pillow images or matplotlib figures. No pyplot: safe beside a training loop."""
+"""Grids of images and curves of a run, as Pillow images or matplotlib figures; no pyplot, so safe while training."""
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from pathlib import Path
 
@@ -65,8 +67,12 @@ def curves(history: dict[str, list[float]], title: str = "", mark: int | None = 
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    panels = ((above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--"),
-              (below, "d_real", "mean D(x), real", BLUE, "-"), (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"))  # fmt: skip
+    panels = (
+        (above, "d_loss", "D loss", BLUE, "-"),
+        (above, "g_loss", "G loss", ORANGE, "--"),
+        (below, "d_real", "mean D(x), real", BLUE, "-"),
+        (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"),
+    )
     for axes, column, label, colour, style in panels:
         steps = np.arange(1, len(history[column]) + 1)
         axes.plot(steps, history[column], color=colour, alpha=0.2, linewidth=0.6)
@@ -91,3 +97,27 @@ def save_atomically(path: Path, write) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def show(picture, alt: str, width: int | None = None) -> None:
+    """Show a picture in a notebook, with a description for those who can't see it.
+
+    It goes out as image/png, whatever it is: browsers look at the bytes (so a GIF plays), and nbconvert and GitHub know
+    no image/gif. The description goes into the metadata, where nbconvert looks for it, and stands in as plain text.
+
+    Args:
+        picture: Pillow image, matplotlib Figure, or the path of a PNG, JPEG, WebP or GIF file.
+        alt: what there is to see, the same in every run.
+        width: in pixels of the page.
+    """
+    from IPython.display import display
+
+    buffer = io.BytesIO()
+    if isinstance(picture, (str, Path)):
+        buffer.write(Path(picture).read_bytes())
+    elif isinstance(picture, Image.Image):
+        picture.save(buffer, "PNG", optimize=True)
+    else:
+        picture.savefig(buffer, format="png")
+    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={"image/png": {"alt": alt} | ({"width": width} if width else {})})

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from . import models
 from .augment import diff_augment, flip
 from .errors import CourseError
-from .losses import LOSSES
+from .losses import LOSSES, r1_penalty
 from .recipes import Recipe
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
@@ -85,7 +85,7 @@ class Batches:
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
-    """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics; whole numbers (counters) are copied."""
+    """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics; counters are copied."""
     for mine, theirs in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
         if mine.is_floating_point():
             mine.lerp_(theirs, 1 - decay)
@@ -191,14 +191,17 @@ class Trainer:
 
     def update_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One D step on images (N, C, S, S); returns its loss, mean D(x) and mean D(G(z))."""
+        r = self.recipe
+        penalise = r.r1 and self.step % r.r1_every == 0  # seldom, and as much stronger: it costs a second derivative
         with self.autocast:
-            real, fake = self.disguise(real), self.disguise(fake)
+            real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake)
             if self.d_has_batchnorm:  # statistics of real and fake must not mix
                 real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)  # (N,) (N,)
             else:
                 real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).chunk(2)  # (N,) (N,)
-            loss = self.d_loss(real_logits, fake_logits, self.recipe.real_target, self.recipe.fake_target)
-        self.descend(self.d_optimizer, loss)
+            loss = self.d_loss(real_logits, fake_logits, r.real_target, r.fake_target)
+            penalty = r.r1 / 2 * r.r1_every * r1_penalty(real_logits, real) if penalise else 0.0
+        self.descend(self.d_optimizer, loss + penalty)
         return loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
 
     def update_generator(self, fake: Tensor) -> Tensor:
@@ -255,9 +258,8 @@ class Trainer:
             rows, self._on_device = torch.stack(self._on_device).tolist(), []
             for row in rows:
                 if not all(map(math.isfinite, row)):
-                    raise Diverged(
-                        f"The run diverged at step {len(self.rows) + 1}: {dict(zip(COLUMNS, row, strict=True))}. {ADVICE}"
-                    )
+                    values = dict(zip(COLUMNS, row, strict=True))
+                    raise Diverged(f"The run diverged at step {len(self.rows) + 1}: {values}. {ADVICE}")
                 self.rows.append(row)
 
     def check(self) -> None:

@@ -67,7 +67,7 @@ class Discriminator(nn.Module):
         image_size, channels: of the images.
         width: feature maps of the first layer; each layer below has twice as many.
         norm: `batch` (the paper: BatchNorm in all layers but the first and the last), or `spectral`
-            (Miyato et al. 2018, arXiv:1802.05957: every weight divided by its largest singular value, no BatchNorm).
+            (Miyato et al. 2018, arXiv:1802.05957: every weight divided by its largest singular value), or `none`.
         slope: of the LeakyReLU.
 
     Shape: (N, channels, image_size, image_size) in [-1, 1] → logits (N,), positive for 'real'.
@@ -77,18 +77,18 @@ class Discriminator(nn.Module):
         self, image_size: int = 64, channels: int = 3, width: int = 64, norm: str = "batch", slope: float = 0.2
     ) -> None:
         super().__init__()
-        spectral = norm == "spectral"
+        bias = norm != "batch"  # BatchNorm's shift is a bias
         widths = [channels, *(width * 2**i for i in range(stages(image_size)))]  # 64 px: 3, 64, 128, 256, 512
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
-            layers.append(nn.Conv2d(c_in, c_out, 4, 2, 1, bias=spectral))  # 64 px: 32x32, 16x16, 8x8, 4x4
-            if not spectral and c_in != channels:
+            layers.append(nn.Conv2d(c_in, c_out, 4, 2, 1, bias=bias))  # 64 px: 32x32, 16x16, 8x8, 4x4
+            if norm == "batch" and c_in != channels:
                 layers.append(nn.BatchNorm2d(c_out))
             layers.append(nn.LeakyReLU(slope, inplace=True))
-        layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=spectral))  # (N, 1, 1, 1)
+        layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=bias))  # (N, 1, 1, 1)
         self.layers = nn.Sequential(*layers)
         self.apply(init_dcgan)
-        if spectral:
+        if norm == "spectral":
             for layer in self.layers:
                 if isinstance(layer, nn.Conv2d):
                     spectral_norm(layer)
