@@ -69,7 +69,7 @@ def animate(
             keep = [*keep[:-1:2], keep[-1]]
         else:
             raise CourseError(
-                f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes; use .webp or .mp4, or fewer images."
+                f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: use .webp or .mp4."
             )
 
 

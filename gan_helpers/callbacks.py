@@ -93,8 +93,7 @@ class Pictures(Callback):
         for path in (self.folder / "frames").glob("*.png"):
             if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
                 path.unlink()
-        with trainer.seeded(0xF1C5):
-            self.z = torch.randn(self.count, trainer.recipe.latent_dim).to(trainer.device, trainer.dtype)
+        self.z = fixed_noise(trainer, self.count)
         self.last, self.drawn = -1, time.perf_counter()
         if trainer.step == 0:
             self.frame(trainer)
@@ -133,6 +132,12 @@ class Pictures(Callback):
         self.frame(trainer)
         self.sheets(trainer)
         animate(frames(self.folder), self.folder / "training.gif", max_bytes=3_000_000)
+
+
+def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
+    """The latent vectors (count, latent_dim) that a run shows from its first step to its last."""
+    with trainer.seeded(0xF1C5):
+        return torch.randn(count, trainer.recipe.latent_dim)
 
 
 def frames(folder: Path) -> list[Image.Image]:

@@ -83,7 +83,7 @@ def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, pat
         found = tensors[prefix + name]
         if found.shape != tensor.shape:
             raise CourseError(
-                f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}, the recipe needs {tuple(tensor.shape)}."
+                f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}."
             )
         if not found.isfinite().all():
             raise CourseError(f"{path}: layer '{prefix}{name}' holds values that are not finite.")
@@ -118,7 +118,8 @@ def parts(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
 def machine(trainer: Trainer) -> str:
     """Device, threads and PyTorch version, for cards."""
     name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else trainer.device.type
-    return f"{name}, {torch.get_num_threads()} threads, {platform.system()} {platform.machine()}, PyTorch {torch.__version__}"
+    threads, system = torch.get_num_threads(), f"{platform.system()} {platform.machine()}"
+    return f"{name}, {threads} threads, {system}, PyTorch {torch.__version__}"
 
 
 def save(trainer: Trainer, folder: Path) -> Path:

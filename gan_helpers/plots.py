@@ -57,7 +57,7 @@ def curves(history: dict[str, list[float]], title: str = "", mark: int | None = 
     """Losses above, mean D(x) and D(G(z)) below, against steps; faint raw values under a smooth line.
 
     Args:
-        history: columns `d_loss`, `g_loss`, `d_real`, `d_fake`, one value a step.
+        history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
         mark: a step to mark with a vertical line.
 
     Returns:
@@ -65,21 +65,23 @@ def curves(history: dict[str, list[float]], title: str = "", mark: int | None = 
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    panels = (
-        (above, "d_loss", "D loss", BLUE, "-"),
-        (above, "g_loss", "G loss", ORANGE, "--"),
-        (below, "d_real", "mean D(x), real", BLUE, "-"),
-        (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"),
-    )
-    for axes, column, label, colour, style in panels:
+    both = "d_real" in history
+    figure = Figure(figsize=(8, 5 if both else 3), layout="constrained")
+    above, *rest = panels = figure.subplots(1 + both, 1, sharex=True, squeeze=False)[:, 0]
+    lines = [(above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--")]
+    for below in rest:
+        lines += [
+            (below, "d_real", "mean D(x), real", BLUE, "-"),
+            (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"),
+        ]
+        below.set(ylabel="sigmoid of D's logit", ylim=(0, 1))
+    for axes, column, label, colour, style in lines:
         steps = np.arange(1, len(history[column]) + 1)
         axes.plot(steps, history[column], color=colour, alpha=0.2, linewidth=0.6)
         axes.plot(steps, smooth(history[column]), style, color=colour, label=label)
     above.set_ylabel("loss")
-    below.set(ylabel="sigmoid of D's logit", xlabel="step (generator updates)", ylim=(0, 1))
-    for axes in (above, below):
+    panels[-1].set_xlabel("step (generator updates)")
+    for axes in panels:
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
         if mark is not None:

@@ -22,6 +22,12 @@ def default_folder(recipe: Recipe) -> Path:
     )
 
 
+def new_folder(name: str) -> Path:
+    """The first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3`, … that is free."""
+    names = [name, *(f"{name}-{k}" for k in range(2, 1000))]
+    return next(Path("runs") / n for n in names if not (Path("runs") / n).exists())
+
+
 def train(
     recipe: Recipe,
     images: data.ImageSet | None = None,

@@ -187,7 +187,7 @@ class Trainer:
             if r.ema:  # a short warm-up, so that the first noise is forgotten
                 update_ema(self.ema, self.generator, min(r.ema, (1 + self.step) / (10 + self.step)))
         self.step += 1
-        return torch.stack([d_loss, g_loss, d_real, d_fake]).detach().float()
+        return torch.stack([d_loss, g_loss, d_real, d_fake]).detach().to(self.dtype)
 
     def update_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One D step on images (N, C, S, S); returns its loss, mean D(x) and mean D(G(z))."""

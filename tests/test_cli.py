@@ -29,7 +29,10 @@ def run(tmp_path, monkeypatch):
     return tmp_path / "run"
 
 
-TRAIN = "train dcgan-celeba --data photos --steps 2 --out run --device cpu --set image_size=16 g_width=4 d_width=4 batch_size=4"
+TRAIN = (
+    "train dcgan-celeba --data photos --steps 2 --out run --device cpu "
+    "--set image_size=16 g_width=4 d_width=4 batch_size=4"
+)
 
 
 def test_train_prints_where_the_pictures_are(run, capsys):
@@ -118,8 +121,14 @@ def test_recipe_survives_json():
 def damaged(run, how):
     path = run / "checkpoint.safetensors"
     raw = path.read_bytes()
-    path.write_bytes({"truncated": raw[: len(raw) // 2], "empty": b"", "foreign": b"PK\x03\x04" + raw[:999],
-                      "pickle": b"\x80\x04\x95" + raw[:99], "huge header": struct.pack("<Q", 2**60) + raw[8:]}[how])  # fmt: skip
+    contents = {
+        "truncated": raw[: len(raw) // 2],
+        "empty": b"",
+        "foreign": b"PK\x03\x04" + raw[:999],
+        "pickle": b"\x80\x04\x95" + raw[:99],
+        "huge header": struct.pack("<Q", 2**60) + raw[8:],
+    }
+    path.write_bytes(contents[how])
     return path
 
 

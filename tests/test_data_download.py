@@ -192,9 +192,7 @@ def test_a_full_disk(server, target, monkeypatch, when):
                 raise OSError(errno.ENOSPC, "No space left on device")
 
         real = open
-        monkeypatch.setattr(
-            download, "open", lambda p, how="r": Full() if how == "wb" else real(p, how), raising=False
-        )
+        monkeypatch.setattr(download, "open", lambda p, how="r": Full() if how == "wb" else real(p, how), raising=False)
     with pytest.raises(CourseError, match=r"is full.*GAN_HELPERS_CACHE"):
         fetched(server, target, "/a", "/a")
     assert names(target) == []

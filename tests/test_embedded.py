@@ -106,8 +106,11 @@ def test_notices_are_there():
 def test_damage_is_told(name, harm, tmp_path: Path, monkeypatch):
     whole = (DATA / f"{name}.npz").read_bytes()
     middle = len(whole) // 2
-    harmed = {"cut short": whole[:middle], "another file": b"hello",
-              "a byte changed": whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]}.get(harm)
+    harmed = {
+        "cut short": whole[:middle],
+        "another file": b"hello",
+        "a byte changed": whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :],
+    }.get(harm)
     if harmed is not None:
         (tmp_path / f"{name}.npz").write_bytes(harmed)
     monkeypatch.setattr(embedded, "DATA", tmp_path)
@@ -147,13 +150,32 @@ def test_redraws_the_first_ones_identically(faces):
 
 @needs_drawing
 @pytest.mark.parametrize("style", ["personas", "toon-head"])
-@pytest.mark.parametrize("change", [{"glasses": True, "glasses_kind": "round"}, {"beard": True, "beard_kind": "full"},
-                                    {"mouth": "laugh"}, {"mouth": "smile"}, {"hair": "long"}, {"eyes": "closed"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"glasses": True, "glasses_kind": "round"},
+        {"beard": True, "beard_kind": "full"},
+        {"mouth": "laugh"},
+        {"mouth": "smile"},
+        {"hair": "long"},
+        {"eyes": "closed"},
+    ],
+)
 @pytest.mark.parametrize("skin", ["tone 1", "tone 8"])
 def test_a_changed_attribute_is_visible_at_32(style, change, skin):
-    plain = {"style": style, "skin": skin, "hair": "side part", "hair_color": "black", "eyes": "open", "mouth": "sad",
-             "beard": False, "glasses": False, "clothes": draw_faces.STYLES[style]["clothes"][0],
-             "clothes_color": "red", "background": "mint"}
+    plain = {
+        "style": style,
+        "skin": skin,
+        "hair": "side part",
+        "hair_color": "black",
+        "eyes": "open",
+        "mouth": "sad",
+        "beard": False,
+        "glasses": False,
+        "clothes": draw_faces.STYLES[style]["clothes"][0],
+        "clothes_color": "red",
+        "background": "mint",
+    }
     before, after = (draw_faces.draw(face).reshape(3, 32, 2, 32, 2).mean((2, 4)) for face in (plain, plain | change))
     difference = np.abs(after - before).max(0)  # (32, 32)
     assert (difference > 15).sum() >= 6

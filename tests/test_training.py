@@ -59,7 +59,7 @@ def test_step_equals_the_textbook_step():
         with trainer.seeded(1, step):
             real, z = trainer.real_batch(step), trainer.sample_z()
         ours = trainer.train_step()
-        assert textbook_step(g, d, g_opt, d_opt, real, z) == pytest.approx(ours[:2].tolist(), rel=1e-6)
+        assert textbook_step(g, d, g_opt, d_opt, real, z) == pytest.approx(ours[:2].tolist(), rel=1e-10)
     for net, plain in ((trainer.generator, g), (trainer.discriminator, d)):
         for (name, a), b in zip(net.state_dict().items(), plain.state_dict().values(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12, msg=name)

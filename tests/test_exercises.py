@@ -1,0 +1,150 @@
+"""Every exercise three ways: blank, solved, and plausible but wrong, each with a message of its own."""
+
+import copy
+import re
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb02
+
+loss = F.binary_cross_entropy_with_logits
+
+
+def missing_detach(g, d, real, z):
+    a, b = d(real), d(g(z))
+    return loss(a, torch.ones_like(a)) + loss(b, torch.zeros_like(b))
+
+
+def swapped_labels(g, d, real, z):
+    a, b = d(real), d(g(z).detach())
+    return loss(a, torch.ones_like(a)) + loss(b, torch.ones_like(b))
+
+
+def no_fakes(g, d, real, z):
+    a = d(real)
+    return loss(a, torch.ones_like(a))
+
+
+def no_gradient(g, d, real, z):
+    with torch.no_grad():
+        return missing_detach(g, d, real, z)
+
+
+def eval_always(g, z, mates):
+    return nb02.share_changed(copy.deepcopy(g).eval(), z, mates)
+
+
+def other_z(g, z, mates):
+    with torch.no_grad():
+        return ((g(z)[0] - g(mates)[0]).abs() > 1 / 255).float().mean().item()
+
+
+def whole_batch(g, z, mates):
+    with torch.no_grad():
+        return (g(z)[:1] - g(torch.cat([z[:1], mates]))[:1]).abs()
+
+
+@torch.no_grad()
+def swapped_decay(ema, net, decay):
+    nb02.update_ema(ema, net, 1 - decay)
+
+
+@torch.no_grad()
+def parameters_only(ema, net, decay):
+    for a, b in zip(ema.parameters(), net.parameters(), strict=True):
+        a.lerp_(b, 1 - decay)
+
+
+@torch.no_grad()
+def thrown_away(ema, net, decay):
+    for a, b in zip(ema.parameters(), net.parameters(), strict=True):
+        a = decay * a + (1 - decay) * b  # noqa: F841, PLW2901
+
+
+def with_gradient(ema, net, decay):
+    for a, b in zip(ema.parameters(), net.parameters(), strict=True):
+        a.lerp_(b, 1 - decay)
+
+
+@torch.no_grad()
+def counters_averaged(ema, net, decay):
+    for a, b in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
+        a.copy_(decay * a + (1 - decay) * b)
+
+
+def per_frame(frames):
+    to_start, to_end = ((frames - f).square().flatten(1).sum(1) for f in (frames[0], frames[-1]))
+    return to_end < to_start
+
+
+def swapped_ends(frames):
+    to_start, to_end = ((frames - f).square().flatten(1).sum(1) for f in (frames[0], frames[-1]))
+    return int((to_start < to_end).nonzero()[0])
+
+
+def nearest_to_end(frames):
+    return int((frames - frames[-1]).square().flatten(1).sum(1).argmin())
+
+
+GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
+RIGHT = {
+    "00.0": GOOD_CHECK,
+    "00.1": GOOD_SEEDS,
+    "00.2": nb00.first_closer_to_end,
+    "00.3": nb00.discriminator_loss,
+    "02.1": nb02.LAYERS_32,
+    "02.2": nb02.share_changed,
+    "02.3": nb02.update_ema,
+}
+WRONG = [
+    ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
+    ("00.0", GOOD_CHECK | {"logit": "yes"}, "'a', 'b' or 'c'"),
+    ("00.1", GOOD_SEEDS | {"seed 7 twice": "different"}, "where would chance come in"),
+    ("00.1", GOOD_SEEDS | {"first of 1 and first of 100": "different"}, "batch-mates"),
+    ("00.2", per_frame, "10 numbers"),
+    ("00.2", swapped_ends, "frame 0"),
+    ("00.2", nearest_to_end, "last frame"),
+    ("00.3", missing_detach, "generator received a gradient"),
+    ("00.3", swapped_labels, "labels are swapped"),
+    ("00.3", no_fakes, "both terms"),
+    ("00.3", no_gradient, "no gradient at all"),
+    (
+        "02.1",
+        [(100, 512, 4, 1, 0), (512, 256, 4, 2, 1), (256, 128, 4, 2, 1), (128, 64, 4, 2, 1), (64, 3, 4, 2, 1)],
+        "64",
+    ),
+    ("02.1", [*nb02.LAYERS_32[:-1], (64, 3, 4, 2, 0)], "34x34"),
+    ("02.1", [(100, 256, 4, 1, 0), (512, 128, 4, 2, 1), (128, 3, 4, 2, 1)], "takes 512 channels"),
+    ("02.2", eval_always, "switch to eval"),
+    ("02.2", other_z, "evaluation mode"),
+    ("02.2", whole_batch, "one number"),
+    ("02.3", swapped_decay, "swapped"),
+    ("02.3", parameters_only, "statistics stayed behind"),
+    ("02.3", thrown_away, "did not move"),
+    ("02.3", with_gradient, "no_grad"),
+    ("02.3", counters_averaged, "num_batches_tracked"),
+]
+
+
+def test_every_exercise_is_tested_three_ways():
+    for number in ("00.0", "02.1"):
+        grade(number, ...)  # loads the notebook's module
+    wrong = [number for number, *_ in WRONG]
+    assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)
+
+
+@pytest.mark.parametrize("number", RIGHT)
+def test_blank_and_solved(number):
+    blank = dict.fromkeys(RIGHT[number], ...) if isinstance(RIGHT[number], dict) else ...
+    assert grade(number, blank).state == "not attempted"
+    outcome = grade(number, RIGHT[number])
+    assert outcome.state == "right", outcome.message
+
+
+@pytest.mark.parametrize("number, answer, told", WRONG)
+def test_wrong_answers_are_told_what_is_wrong(number, answer, told):
+    state, message = grade(number, answer)
+    assert state == "wrong"
+    assert re.search(told, message), message
