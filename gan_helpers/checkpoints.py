@@ -254,7 +254,9 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     base = RECIPES.get(recipe.name, recipe)
     card = {
         "recipe": recipe.name,
-        "overrides": {k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about")},
+        "overrides": {
+            k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about") and mine is not None
+        },
         "steps": int(header["step"]),
         "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
         "minutes": round(float(header["seconds"]) / 60, 1),

@@ -13,6 +13,9 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
+from .training import LiveView, scrub
+
+__all__ = ["LiveView", "latent_slider", "scrub"]
 
 PIXELS = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 

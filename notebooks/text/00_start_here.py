@@ -222,7 +222,7 @@ print("the same from the logit:", -torch.nn.functional.softplus(logits)[-1].item
 
 # %%
 draws = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)).square()  # E[z²] is exactly 1
-print(f"error with 100 draws: {abs(draws[:100].mean() - 1):.2f} | with 1,000,000: {abs(draws.mean() - 1):.3f}")
+print(f"error with 100 draws: {abs(draws[:100].mean() - 1):.2f} | with 1,000,000: {abs(draws.mean() - 1):.4f}")
 
 # %% [markdown]
 # ### Repair: sizes
@@ -240,9 +240,9 @@ print("32 →", down(x).shape[-1], "→", up(down(x)).shape[-1])
 
 # %%
 norm = torch.nn.BatchNorm1d(1)
-batch, other = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[1.0], [20.0], [30.0]])
+batch, other = torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([[1.0], [-20.0], [-30.0]])
 beside, elsewhere = norm(batch)[0].item(), norm(other)[0].item()
-print(f"train: 1.0 becomes {beside:.2f} beside 2 and 3, {elsewhere:.2f} beside 20 and 30")
+print(f"train: 1.0 becomes {beside:.2f} beside 2 and 3, {elsewhere:.2f} beside -20 and -30")
 norm.eval()
 print("eval:  the same in both batches:", bool(norm(batch)[0] == norm(other)[0]))
 

@@ -1,0 +1,62 @@
+"""Widgets without a browser: what they hold after a slider has moved. The browser's view is in test_browser.py."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_helpers import data, runs
+from gan_helpers.errors import CourseError
+from gan_helpers.recipes import Recipe
+from gan_helpers.widgets import LiveView, latent_slider, scrub
+
+TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=12, ema=0.9)
+SET = data.ImageSet(np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), "noise")
+
+
+def pixels(widget):
+    return np.array(Image.open(io.BytesIO(widget.value)).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    view = LiveView(count=6, columns=3, scale=1, seconds=0)
+    trainer = runs.train(TINY, SET, folder, device="cpu", progress=False, callbacks=[view])
+    return folder, trainer, view
+
+
+def test_live_view_ends_on_the_last_step(run):
+    _, _, view = run
+    assert "step 12" in view.caption.value and "g_loss" in view.caption.value
+    assert pixels(view.picture).shape == (2 * 18 - 2, 3 * 18 - 2, 3)
+
+
+def test_scrub_shows_frame_and_cursor_together(run):
+    folder, _, _ = run
+    box = scrub(folder)
+    last, last_curve = pixels(box.picture), pixels(box.curve)
+    box.slider.value = 0
+    assert (pixels(box.picture) == np.array(Image.open(folder / "frames" / "00000000.png"))).all()
+    assert (pixels(box.picture) != last).any()
+    moved = np.flatnonzero((pixels(box.curve) != last_curve).any((0, 2)))
+    assert (
+        moved.min() < last_curve.shape[1] / 3 and moved.max() > last_curve.shape[1] * 2 / 3
+    )  # the cursor, there and here
+
+
+def test_scrub_names_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(CourseError, match="no run folder"):
+        scrub(tmp_path)
+
+
+def test_latent_slider_keeps_a_frozen_copy(run):
+    _, trainer, _ = run
+    box = latent_slider(trainer.ema, seeds=(0, 1))
+    box.slider.value = 1.0
+    end = pixels(box.picture)
+    next(trainer.ema.parameters()).data.zero_()
+    box.slider.value = 0.0
+    box.slider.value = 1.0
+    assert (pixels(box.picture) == end).all()
