@@ -34,7 +34,7 @@ test: .venv/installed-test
 	GAN_COURSE_FAST=1 $(BIN)/python -m pytest tests notebooks --nbval --nbval-cell-timeout=600
 
 notebooks: .venv/installed-test
-	$(BIN)/python notebooks/workshop.py run
+	$(BIN)/python -m gan_helpers.workshop run
 
 clean:
 	rm -rf .venv runs notebooks/runs

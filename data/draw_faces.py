@@ -22,32 +22,93 @@ from tqdm import tqdm
 from gan_helpers.errors import CourseError
 
 SIZE, COLOURS = 64, 64  # pixels of a side; colours kept per face
-SKIN = {"tone 1": "#f8dcc8", "tone 2": "#f0c5a5", "tone 3": "#e2ab84", "tone 4": "#cf9470",  # lightest to darkest
-        "tone 5": "#b97d57", "tone 6": "#9f6846", "tone 7": "#855338", "tone 8": "#6c422f"}
-HAIR_COLOR = {"black": "#2a2433", "brown": "#7d4a1e", "red": "#c85a28", "blond": "#e8c068", "grey": "#b9bcc8",
-              "pink": "#e0709c", "blue": "#4a82c8"}
-CLOTHES = {"red": "#d9484f", "orange": "#f08a3c", "yellow": "#f0c23c", "green": "#4fa862", "teal": "#3cb8b0",
-           "blue": "#4468d8", "purple": "#7c58c4", "white": "#f2f2ee"}
-BACKGROUND = {"sky": "#cfe6fb", "mint": "#d0f0dc", "lemon": "#fbf3c4", "rose": "#fbd5dd", "lilac": "#e2d6f7",
-              "grey": "#e3e6ea", "aqua": "#c4eef0", "peach": "#fde3cc"}
+SKIN = {
+    "tone 1": "#f8dcc8",
+    "tone 2": "#f0c5a5",
+    "tone 3": "#e2ab84",
+    "tone 4": "#cf9470",  # lightest to darkest
+    "tone 5": "#b97d57",
+    "tone 6": "#9f6846",
+    "tone 7": "#855338",
+    "tone 8": "#6c422f",
+}
+HAIR_COLOR = {
+    "black": "#2a2433",
+    "brown": "#7d4a1e",
+    "red": "#c85a28",
+    "blond": "#e8c068",
+    "grey": "#b9bcc8",
+    "pink": "#e0709c",
+    "blue": "#4a82c8",
+}
+CLOTHES = {
+    "red": "#d9484f",
+    "orange": "#f08a3c",
+    "yellow": "#f0c23c",
+    "green": "#4fa862",
+    "teal": "#3cb8b0",
+    "blue": "#4468d8",
+    "purple": "#7c58c4",
+    "white": "#f2f2ee",
+}
+BACKGROUND = {
+    "sky": "#cfe6fb",
+    "mint": "#d0f0dc",
+    "lemon": "#fbf3c4",
+    "rose": "#fbd5dd",
+    "lilac": "#e2d6f7",
+    "grey": "#e3e6ea",
+    "aqua": "#c4eef0",
+    "peach": "#fde3cc",
+}
 MOUTH, EYES = ("laugh", "smile", "sad", "surprised"), ("open", "closed", "wink")
 GLASSES, LONG = {"round": 4.7, "square": 1.8}, ("bob", "long", "very long", "wavy")  # a lens's corner radius; long hair
 STYLES = {  # what each style calls things; `frame`: x, y, side of the part kept; `eyes_at`: x, y, scale of our glasses
     "personas": {
-        "canvas": 64, "frame": (7, 4, 50), "eyes_at": (32, 28.6, 1), "fixed": {"noseVariant": "mediumRound"},
-        "clothes": ("rounded", "squared"), "clothes_color": "clothingColor", "eyes": ("open", "happy", "wink"),
+        "canvas": 64,
+        "frame": (7, 4, 50),
+        "eyes_at": (32, 28.6, 1),
+        "fixed": {"noseVariant": "mediumRound"},
+        "clothes": ("rounded", "squared"),
+        "clothes_color": "clothingColor",
+        "eyes": ("open", "happy", "wink"),
         "mouth": ("bigSmile", "smile", "frown", "surprise"),
-        "beard_part": "facialHair", "beard": {"goatee": "goatee", "full": "beardMustache"},
-        "hair": {"bun": "straightBun", "top knot": "bunUndercut", "curly": "curly", "curly bun": "curlyBun",
-                 "high top": "curlyHighTop", "fade": "fade", "side part": "shortCombover",
-                 "bob": "bobCut", "long": "long", "very long": "extraLong"}},
+        "beard_part": "facialHair",
+        "beard": {"goatee": "goatee", "full": "beardMustache"},
+        "hair": {
+            "bun": "straightBun",
+            "top knot": "bunUndercut",
+            "curly": "curly",
+            "curly bun": "curlyBun",
+            "high top": "curlyHighTop",
+            "fade": "fade",
+            "side part": "shortCombover",
+            "bob": "bobCut",
+            "long": "long",
+            "very long": "extraLong",
+        },
+    },
     "toon-head": {
-        "canvas": 768, "frame": (99, 84, 570), "eyes_at": (384, 404, 11.5), "fixed": {"eyebrowsVariant": "neutral"},
-        "clothes": ("tShirt", "turtleNeck"), "clothes_color": "clothesColor", "eyes": ("happy", "bow", "wink"),
+        "canvas": 768,
+        "frame": (99, 84, 570),
+        "eyes_at": (384, 404, 11.5),
+        "fixed": {"eyebrowsVariant": "neutral"},
+        "clothes": ("tShirt", "turtleNeck"),
+        "clothes_color": "clothesColor",
+        "eyes": ("happy", "bow", "wink"),
         "mouth": ("laugh", "smile", "sad", "agape"),
-        "beard_part": "beard", "beard": {"full": "fullBeard", "long": "longBeard"},
-        "hair": {"side part": "sideComed", "spiky": "spiky", "undercut": "undercut", "parted": "bun",
-                 "bob": "sideComed+shoulderHigh", "long": "bun+longStraight", "wavy": "sideComed+longWavy"}},
+        "beard_part": "beard",
+        "beard": {"full": "fullBeard", "long": "longBeard"},
+        "hair": {
+            "side part": "sideComed",
+            "spiky": "spiky",
+            "undercut": "undercut",
+            "parted": "bun",
+            "bob": "sideComed+shoulderHigh",
+            "long": "bun+longStraight",
+            "wavy": "sideComed+longWavy",
+        },
+    },
 }
 LENS = '<rect x="{}" y="-4.6" width="10" height="9.4" rx="{}"/>'
 FRAMES = (  # our own glasses, the same in every style: one style has none, the other ties them to the eyes
@@ -59,24 +120,40 @@ FRAMES = (  # our own glasses, the same in every style: one style has none, the 
 def choose(seed: int, i: int) -> dict[str, str | bool]:
     """The attributes of face i: independent draws, so no attribute hints at another (or at the skin)."""
     rng = np.random.default_rng([seed, i])
+
     def pick(names, p=None):
         return str(rng.choice(list(names), p=p))
+
     kind = STYLES[style := pick(STYLES)]
-    face = {"style": style, "skin": pick(SKIN), "hair": pick(kind["hair"]), "hair_color": pick(HAIR_COLOR),
-            "eyes": pick(EYES, (0.76, 0.12, 0.12)), "mouth": pick(MOUTH, (0.3, 0.3, 0.2, 0.2)),
-            "beard_kind": pick(kind["beard"]) if rng.random() < 0.3 else "none",
-            "glasses_kind": pick(GLASSES) if rng.random() < 0.35 else "none",
-            "clothes": pick(kind["clothes"]), "clothes_color": pick(CLOTHES), "background": pick(BACKGROUND)}
-    return face | {"glasses": face["glasses_kind"] != "none", "beard": face["beard_kind"] != "none",
-                   "smile": face["mouth"] in MOUTH[:2], "long_hair": face["hair"] in LONG}
+    face = {
+        "style": style,
+        "skin": pick(SKIN),
+        "hair": pick(kind["hair"]),
+        "hair_color": pick(HAIR_COLOR),
+        "eyes": pick(EYES, (0.76, 0.12, 0.12)),
+        "mouth": pick(MOUTH, (0.3, 0.3, 0.2, 0.2)),
+        "beard_kind": pick(kind["beard"]) if rng.random() < 0.3 else "none",
+        "glasses_kind": pick(GLASSES) if rng.random() < 0.35 else "none",
+        "clothes": pick(kind["clothes"]),
+        "clothes_color": pick(CLOTHES),
+        "background": pick(BACKGROUND),
+    }
+    return face | {
+        "glasses": face["glasses_kind"] != "none",
+        "beard": face["beard_kind"] != "none",
+        "smile": face["mouth"] in MOUTH[:2],
+        "long_hair": face["hair"] in LONG,
+    }
 
 
 @cache
 def _style(name: str):
     """DiceBear's definition of a style with our changes (all named in data/README.md)."""
     from dicebear import Style
+
     def path(**attributes):
         return {"name": "path", "type": "element", "attributes": attributes}
+
     definition = json.loads(files("dicebear_styles").joinpath(f"{name}.json").read_text("utf-8"))
     canvas, parts = definition["canvas"]["elements"], definition["components"]
     hair = parts["hair"]["variants"]
@@ -111,14 +188,24 @@ def draw(face: dict[str, str | bool]) -> np.ndarray:
     style = STYLES[face["style"]]
     hair, _, rear = style["hair"][face["hair"]].partition("+")
     beard, color = style["beard_part"], HAIR_COLOR[face["hair_color"]]
-    options = style["fixed"] | {
-        "seed": "0", "backgroundColor": BACKGROUND[face["background"]], "skinColor": SKIN[face["skin"]],
-        "hairVariant": hair, "hairColor": color, f"{beard}Color": color,
-        "clothesVariant": face["clothes"], style["clothes_color"]: CLOTHES[face["clothes_color"]],
-        "eyesVariant": style["eyes"][EYES.index(face["eyes"])],
-        "mouthVariant": style["mouth"][MOUTH.index(face["mouth"])],
-        f"{beard}Probability": 100 if face["beard"] else 0, "rearHairProbability": 100 if rear else 0,
-    } | ({"rearHairVariant": rear} if rear else {})
+    options = (
+        style["fixed"]
+        | {
+            "seed": "0",
+            "backgroundColor": BACKGROUND[face["background"]],
+            "skinColor": SKIN[face["skin"]],
+            "hairVariant": hair,
+            "hairColor": color,
+            f"{beard}Color": color,
+            "clothesVariant": face["clothes"],
+            style["clothes_color"]: CLOTHES[face["clothes_color"]],
+            "eyesVariant": style["eyes"][EYES.index(face["eyes"])],
+            "mouthVariant": style["mouth"][MOUTH.index(face["mouth"])],
+            f"{beard}Probability": 100 if face["beard"] else 0,
+            "rearHairProbability": 100 if rear else 0,
+        }
+        | ({"rearHairVariant": rear} if rear else {})
+    )
     if face["beard"]:
         options[f"{beard}Variant"] = style["beard"][face["beard_kind"]]
     side, (x, y, kept) = style["canvas"], style["frame"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from .errors import CourseError
 from .plots import save_atomically
 
 SUFFIXES = (".gif", ".webp", ".mp4")
+# Colours, every how manieth frame, shrunk how often: tried in turn until a GIF fits.
+FITS = ((128, 1, 1), (128, 2, 1), (64, 2, 1), (64, 4, 1), (64, 4, 2), (32, 8, 2), (32, 8, 4))
 
 
 def check_suffix(path: Path) -> None:
@@ -35,10 +38,10 @@ def animate(
 
     Args:
         path: ends in .gif, .webp or .mp4.
-        max_bytes: a GIF is written with fewer colours, then fewer frames, until it fits.
+        max_bytes: a GIF is written with fewer frames and colours, then smaller, at the same pace, until it fits.
 
     Raises:
-        CourseError: no frames, or another ending.
+        CourseError: no frames, another ending, or a file that cannot be made to fit.
     """
     path = Path(path)
     check_suffix(path)
@@ -48,29 +51,17 @@ def animate(
     if path.suffix.lower() == ".mp4":
         save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold))
         return path
-    colours, keep = 128, frames
-    while True:
-        ms = [round(100 / fps) * 10] * len(keep)  # GIF counts in hundredths of a second
+    gif = path.suffix.lower() == ".gif"
+    for colours, every, shrink in FITS if gif else FITS[:1]:
+        keep = [f.reduce(shrink) for f in [*frames[:-1:every], frames[-1]]]
+        ms = [round(100 / fps * every) * 10] * len(keep)  # GIF counts in hundredths of a second
         ms[-1] += round(hold * 100) * 10
-        if path.suffix.lower() == ".gif":
-            first, *rest = shared_palette(keep, colours)
-            options = {"duration": ms, "loop": 0, "optimize": False, "disposal": 1}
-        else:
-            first, *rest = keep
-            options = {"duration": ms, "loop": 0, "quality": 80}
-        save_atomically(
-            path, lambda part, a=first, b=rest, o=options: a.save(part, save_all=True, append_images=b, **o)
-        )
-        if max_bytes is None or path.suffix.lower() != ".gif" or path.stat().st_size <= max_bytes:
+        first, *rest = shared_palette(keep, colours) if gif else keep
+        options = {"duration": ms, "loop": 0} | ({"disposal": 1} if gif else {"quality": 80})
+        save_atomically(path, partial(first.save, save_all=True, append_images=rest, **options))
+        if max_bytes is None or path.stat().st_size <= max_bytes:
             return path
-        if colours > 32:
-            colours //= 2
-        elif len(keep) > 2:
-            keep = [*keep[:-1:2], keep[-1]]
-        else:
-            raise CourseError(
-                f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: use .webp or .mp4."
-            )
+    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: use .webp or .mp4.")
 
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float) -> None:

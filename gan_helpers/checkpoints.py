@@ -35,6 +35,7 @@ def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str,
     part = path.with_name(f".{path.name}.part")
     try:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        part.chmod(0o644)  # save_file keeps others out
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(part, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 SERVER = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
           "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
           "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+NOT_NEEDED = dict.fromkeys(("jupyter_lsp", "jupyter_server_terminals", "jupyterlab_jupytext", "notebook_shim"), False)
 READY = """async () => {
     const context = window.jupyterapp.shell.currentWidget.sessionContext
     await context.ready
@@ -46,6 +48,9 @@ def server(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "jupyterlab", *SERVER, f"--port={port}", f"--ServerApp.root_dir={folder}"]
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as home, open(Path(home, "log"), "w+") as log:
+        Path(home, "jupyter_server_config.json").write_text(
+            json.dumps({"ServerApp": {"jpserver_extensions": NOT_NEEDED}})
+        )
         own = {"JUPYTER_CONFIG_DIR": home, "JUPYTER_RUNTIME_DIR": home, "IPYTHONDIR": home}
         process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -92,6 +97,7 @@ def open_notebook(page, name: str) -> None:
     """Open a notebook of the served folder, and wait for its kernel."""
     page.goto(f"/lab/tree/{name}?reset")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    page.add_style_tag(content=".Toastify { display: none }")  # messages that would cover widgets
     page.evaluate(READY)
     page.wait_for_function(DONE, timeout=60_000)
 

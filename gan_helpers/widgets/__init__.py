@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import threading
 from collections.abc import Sequence
 
@@ -13,44 +12,40 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
-from .training import LiveView, scrub
+from .training import LiveView, png, scrub
 
 __all__ = ["LiveView", "latent_slider", "scrub"]
 
-PIXELS = "<style>.gan-pixels { image-rendering: pixelated }</style>"
+CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 
 
 def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), size: int = 256) -> widgets.VBox:
-    """A slider that walks through latent space from seed to seed, and the image at each point.
-
-    At whole numbers it shows the images of the seeds, in between those on the arc from one z to the next.
+    """A slider that walks through latent space from seed to seed along arcs, and the image at each point.
 
     Args:
         generator: z (N, latent_dim) → images (N, C, S, S) in [-1, 1]; a frozen copy is used, so it may go on training.
+        seeds: two or more.
         size: how large the image is shown, in pixels of the page.
 
     Returns:
-        A box with the parts `slider`, `picture` and `caption`.
+        A box with the parts `slider`, `picture` and `caption`, which says in words where the slider stands.
     """
     net = copy.deepcopy(generator).eval().requires_grad_(False)
     stops = [draw_z(1, net.latent_dim, seed) for seed in seeds]
     slider = widgets.FloatSlider(min=0, max=len(seeds) - 1, step=0.02, description="walk", readout=False)
     picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{size}px", height=f"{size}px"))
     picture.add_class("gan-pixels")
-    caption = widgets.HTML()
-    drawing = threading.Lock()
+    caption, drawing = widgets.HTML(), threading.Lock()
 
     def draw(change=None) -> None:
-        value = None
-        while slider.value != value and drawing.acquire(blocking=False):
-            try:  # callbacks may run side by side: one of them draws, until the newest value is drawn
-                value = slider.value
-                i = min(int(value), len(seeds) - 2)
-                png = io.BytesIO()
-                pixels = to_hwc(generate(net, slerp(stops[i], stops[i + 1], value - i)))[0]  # (S, S, 3)
-                Image.fromarray(pixels).save(png, "PNG")
-                picture.value = png.getvalue()
-                caption.value = f"{PIXELS}{value - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
+        drawn = None
+        while slider.value != drawn and drawing.acquire(blocking=False):  # of callbacks side by side, one draws for all
+            try:
+                drawn = slider.value
+                i = min(int(drawn), len(seeds) - 2)
+                image = generate(net, slerp(stops[i], stops[i + 1], drawn - i))  # (1, C, S, S)
+                picture.value = png(Image.fromarray(to_hwc(image)[0]))
+                caption.value = f"{CRISP}{drawn - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
             finally:
                 drawing.release()
 

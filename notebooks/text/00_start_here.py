@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 00 · Start here: a minute to faces
 #
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/00_start_here.ipynb)
+#
 # **Aim.** Run the whole course once in small: look at data, train a GAN for a minute, move through what it learned.
 # Then find out which of six prerequisites to repair.
 #
@@ -15,7 +17,18 @@
 # the next cell. It feels slow and is the quickest way to learn: a wrong guess that you wrote down is hard to forget.
 
 # %% tags=["nbval-ignore-output"]
+# On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
+import os
+import sys
+
+if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
+    fetch = "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
+    assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
+    os.chdir("gan-course/notebooks")
+sys.path.insert(0, os.path.abspath(".."))
 from gan_helpers.notebook import setup_notebook
+
+here = setup_notebook()
 
 # %% [markdown]
 # **Before we begin**, three questions to answer from what you know now. They come back at the end.
@@ -51,7 +64,9 @@ plots.show(
 from gan_helpers import recipes
 
 recipe = recipes.get("first-minute")
-print(f"z has {recipe.latent_dim} numbers; images are {recipe.image_size} pixels wide; {recipe.minutes:g} minute of training")
+print(
+    f"z has {recipe.latent_dim} numbers; images are {recipe.image_size} pixels wide; {recipe.minutes:g} minute of training"
+)
 
 # %% [markdown]
 # **Predict.** After one minute of training on your computer's processor, what will the images look like?
@@ -273,8 +288,7 @@ check("00.1", prediction)
 
 
 # %%
-def first_closer_to_end(frames):
-    ...
+def first_closer_to_end(frames): ...
 
 
 check("00.2", first_closer_to_end)
@@ -294,8 +308,7 @@ def broken(generator, discriminator, real, z):
     return loss(real_logits, torch.ones_like(real_logits)) + loss(fake_logits, torch.zeros_like(fake_logits))
 
 
-def repaired(generator, discriminator, real, z):
-    ...
+def repaired(generator, discriminator, real, z): ...
 
 
 check("00.3", repaired)

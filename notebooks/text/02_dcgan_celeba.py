@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 02 · DCGAN on faces, by hand once
 #
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/02_dcgan_celeba.ipynb)
+#
 # **Aim.** Write a DCGAN and its training loop in full, once; prove that the course's helpers compute the same; then train
 # with the helpers, interrupt, resume, and read what the run left behind.
 #
@@ -12,7 +14,18 @@
 # | Words introduced | transposed convolution, DCGAN, non-saturating loss, moving average (EMA), checkpoint |
 
 # %% tags=["nbval-ignore-output"]
+# On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
+import os
+import sys
+
+if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
+    fetch = "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
+    assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
+    os.chdir("gan-course/notebooks")
+sys.path.insert(0, os.path.abspath(".."))
 from gan_helpers.notebook import setup_notebook
+
+here = setup_notebook()
 
 # %% [markdown]
 # **Before we begin**, three questions. They come back at the end.
@@ -82,6 +95,7 @@ print("as published:", tuple(last_layer_as_published(x).shape), "| repaired:", t
 # except at their ends, ReLU in G, LeakyReLU in D, tanh at G's end, all weights from N(0, 0.02²). Every line says what shape
 # comes out. BatchNorm shifts its output, so a bias before it would do nothing.
 
+
 # %%
 def up(c_in, c_out, stride=2, padding=1):
     return [nn.ConvTranspose2d(c_in, c_out, 4, stride, padding, bias=False), nn.BatchNorm2d(c_out), nn.ReLU(True)]
@@ -123,11 +137,14 @@ z = torch.randn(2, 100, 1, 1)
 assert generator(z).shape == (2, 3, 64, 64) and discriminator(generator(z)).shape == (2,)
 for name, net in (("G", generator), ("D", discriminator)):
     sizes = [(p.numel(), tuple(p.shape)) for p in net.parameters()]
-    print(f"{name}: {sum(n for n, _ in sizes):,} parameters; the largest layer has {max(sizes)[0]:,}, shape {max(sizes)[1]}")
+    print(
+        f"{name}: {sum(n for n, _ in sizes):,} parameters; the largest layer has {max(sizes)[0]:,}, shape {max(sizes)[1]}"
+    )
 
 # %% [markdown]
 # Both have their two million-parameter layer where channels are widest, at 4×4 to 8×8, not where the image is large. These
 # are exactly the numbers of PyTorch's own DCGAN tutorial.
+
 
 # %%
 def init_weights(module):
@@ -193,6 +210,7 @@ plots.show(
 # ## 5. One step, and the loop, in full
 # D learns to call real images real and fakes fake; then G learns from the updated D. `detach` keeps D's lesson out of G.
 
+
 # %%
 def train_step(generator, discriminator, g_opt, d_opt, real, z):
     """One update of D, then one of G. real (N, 3, 64, 64) in [-1, 1]; z (N, latent_dim, 1, 1). Returns both losses."""
@@ -244,7 +262,9 @@ plots.show(
 
 # %%
 figure = plots.curves({"d_loss": [d for d, _ in losses], "g_loss": [g for _, g in losses]})
-plots.show(figure, alt="Losses of the loop by hand: D's falls towards zero within a hundred steps, G's climbs", width=560)
+plots.show(
+    figure, alt="Losses of the loop by hand: D's falls towards zero within a hundred steps, G's climbs", width=560
+)
 
 # %% [markdown]
 # The code is right (the next cell proves it), and yet D wins within a hundred steps: its loss falls towards zero. Cartoons
@@ -476,8 +496,7 @@ check("02.1", layers)
 
 
 # %%
-def share_changed(generator, z, mates):
-    ...
+def share_changed(generator, z, mates): ...
 
 
 check("02.2", share_changed)
@@ -488,8 +507,7 @@ check("02.2", share_changed)
 
 
 # %%
-def update_ema(ema, net, decay):
-    ...
+def update_ema(ema, net, decay): ...
 
 
 check("02.3", update_ema)
