@@ -155,9 +155,12 @@ def main(argv: list[str] | None = None) -> int:
     o = parser().parse_args(argv)
     try:
         return o.call(o) or 0
-    except CourseError as error:
+    except (CourseError, OSError) as error:
         print(f"gan-helpers: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("gan-helpers: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
     Raises:
         CourseError: otherwise, saying what is in the way.
     """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())):
         return folder
     if not folder.is_dir() or not (folder / KEPT).exists():
         raise CourseError(f"{folder} holds files that are no run of this course: choose another folder (--out).")
@@ -93,7 +93,10 @@ def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
         raise CourseError(
             f"{folder} holds a run already: go on with it (--resume, or resume=True), or choose another folder (--out)."
         )
-    there = Recipe.from_json((folder / KEPT).read_text())
+    try:
+        there = Recipe.from_json((folder / KEPT).read_text())
+    except (CourseError, ValueError) as error:
+        raise CourseError(f"{folder / KEPT} is damaged ({error}); the recipe is in the checkpoint, too.") from None
     changed = {k: v for k, v in there.differs(recipe).items() if k not in (*BUDGETS, "about")}
     if changed:
         listed = "; ".join(f"{k} is {a!r} there, {b!r} here" for k, (a, b) in changed.items())
