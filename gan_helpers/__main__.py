@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def list_all(o: argparse.Namespace) -> None:
     table = {
         "recipes": {name: r.about for name, r in recipes.RECIPES.items()},
         "data": {**data.EMBEDDED, **data.DOWNLOADED, "PATH": "a folder or zip of your own images"},
-        "generators": {name: checkpoints.load_generator(name).recipe.about for name in checkpoints.shipped()},
+        "generators": {name: checkpoints.about(path) for name, path in checkpoints.shipped().items()},
     }
     if o.json:
         print(json.dumps(table, indent=2))
@@ -41,12 +42,16 @@ def train(o: argparse.Namespace) -> int:
     from .training import pick_device
 
     pick_device(o.device)
-    folder = runs.claim(Path(o.out or runs.default_folder(recipe)), recipe, o.resume)
+    folder = Path(o.out or runs.default_folder(recipe))
+    if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
+        recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
+    runs.claim(folder, recipe, o.resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels, fallback=o.fallback, skip_broken=o.skip_broken)
     print(f"{recipe.name} on {images}, in {folder}")
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every)
     for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
-        print(f"{what:<10} {folder / name}")
+        if (folder / name).exists():
+            print(f"{what:<10} {folder / name}")
     return 0 if trainer.finished else 130
 
 
@@ -54,18 +59,27 @@ def sample(o: argparse.Namespace) -> None:
     out = checked_out(o.out, (".png", ".npy"))
     if not 1 <= o.n <= 100_000:
         raise CourseError(f"--n must lie between 1 and 100,000; got {o.n}.")
-    import numpy as np
-
+    if not 0 <= o.seed < 2**32:
+        raise CourseError(f"--seed must lie between 0 and {2**32 - 1}; got {o.seed}.")
     from . import checkpoints, plots
     from .latent import draw_z, generate
 
     generator = checkpoints.load_generator(o.source)
     images = plots.to_uint8(generate(generator, draw_z(o.n, generator.recipe.latent_dim, o.seed)))  # (N, C, S, S)
-    if out.suffix == ".png":
+    if out.suffix.lower() == ".png":
         plots.save_atomically(out, plots.grid(images).save)
     else:
-        plots.save_atomically(out, lambda part: np.save(part, images.permute(0, 2, 3, 1).numpy()))
+        plots.save_atomically(out, lambda part: part.write_bytes(npy(images.permute(0, 2, 3, 1).numpy())))
     print(f"{o.n} images in {out}")
+
+
+def npy(array) -> bytes:
+    """The array as the bytes of an .npy file."""
+    import numpy as np
+
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def animate(o: argparse.Namespace) -> None:
@@ -73,6 +87,8 @@ def animate(o: argparse.Namespace) -> None:
     from . import callbacks
 
     out = checked_out(o.out, animation.SUFFIXES)
+    if not 0.1 <= o.fps <= 50:
+        raise CourseError(f"--fps must lie between 0.1 and 50; got {o.fps:g}.")
     if not (Path(o.run) / "frames").is_dir():
         raise CourseError(f"{o.run} is no run folder: it has no frames.")
     animation.animate(callbacks.frames(Path(o.run)), out, fps=o.fps)
@@ -156,6 +172,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return o.call(o) or 0
     except (CourseError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            return 0
         print(f"gan-helpers: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from PIL import Image
 
 from . import checkpoints
 from .animate import animate
+from .data import banner
+from .errors import CourseError
 from .latent import generate
 from .plots import curves, grid, save_atomically
 from .training import COLUMNS, Trainer
@@ -25,6 +28,30 @@ class Callback:
     def step(self, trainer: Trainer) -> None: ...
 
     def stop(self, trainer: Trainer) -> None: ...
+
+
+class Tolerant(Callback):
+    """Passes on to another callback; an error of the disk there costs its pictures, not the run."""
+
+    def __init__(self, inner: Callback) -> None:
+        self.inner, self.broken = inner, False
+
+    def attempt(self, method: str, trainer: Trainer) -> None:
+        if not self.broken:
+            try:
+                getattr(self.inner, method)(trainer)
+            except (OSError, CourseError) as error:
+                self.broken = True
+                banner(f"{type(self.inner).__name__} stopped, the training goes on: {error}")
+
+    def start(self, trainer: Trainer) -> None:
+        self.attempt("start", trainer)
+
+    def step(self, trainer: Trainer) -> None:
+        self.attempt("step", trainer)
+
+    def stop(self, trainer: Trainer) -> None:
+        self.attempt("stop", trainer)
 
 
 class Progress(Callback):
@@ -90,7 +117,9 @@ class Pictures(Callback):
 
     def start(self, trainer: Trainer) -> None:
         (self.folder / "frames").mkdir(exist_ok=True)
-        for path in (self.folder / "frames").glob("*.png"):
+        for part in self.folder.rglob(".part-*"):  # a killed process may have left some
+            part.unlink()
+        for path in frame_files(self.folder):
             if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
                 path.unlink()
         self.z = fixed_noise(trainer, self.count)
@@ -142,9 +171,18 @@ def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
         return torch.randn(count, trainer.recipe.latent_dim)
 
 
+def frame_files(folder: Path) -> list[Path]:
+    """The files `frames/STEP.png` of a run, in order."""
+    return sorted(path for path in (folder / "frames").glob("*.png") if path.stem.isdigit())
+
+
 def frames(folder: Path) -> list[Image.Image]:
-    """The grids that a run has drawn so far, in order."""
-    return [Image.open(path).convert("RGB") for path in sorted((folder / "frames").glob("*.png"))]
+    """The grids that a run has drawn so far, in order; a file that cannot be read is left out."""
+    images = []
+    for path in frame_files(folder):
+        with contextlib.suppress(OSError):
+            images.append(Image.open(path).convert("RGB"))
+    return images
 
 
 class TensorBoard(Callback):
@@ -156,8 +194,8 @@ class TensorBoard(Callback):
     def start(self, trainer: Trainer) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self.writer = SummaryWriter(self.folder / "tensorboard", purge_step=trainer.step)
-        self.written = trainer.step
+        self.written = trainer.step // 50 * 50  # what a killed process wrote after this is written again
+        self.writer = SummaryWriter(self.folder / "tensorboard", purge_step=self.written + 1 if trainer.step else None)
         self.image(trainer)
 
     def step(self, trainer: Trainer) -> None:

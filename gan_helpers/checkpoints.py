@@ -7,6 +7,7 @@ recipe, step and seconds in its header. Random states are not in it because ever
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from pathlib import Path
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from . import models
 from .data import DATA
 from .errors import CourseError, nearest
-from .recipes import RECIPES, Recipe
-from .training import COLUMNS, Trainer
+from .recipes import BUDGETS, RECIPES, Recipe
+from .training import ADVICE, COLUMNS, Diverged, Trainer
 
 FORMAT = "1"
 SHIPPED = DATA / "generators"
@@ -86,7 +87,9 @@ def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, pat
             raise CourseError(
                 f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}."
             )
-        if not found.isfinite().all():
+        if found.dtype not in (torch.float16, torch.float32, torch.float64, torch.int64):
+            raise CourseError(f"{path}: layer '{prefix}{name}' has the type {found.dtype}, which no run writes.")
+        if not found.to(tensor.dtype).isfinite().all():
             raise CourseError(f"{path}: layer '{prefix}{name}' holds values that are not finite.")
         with torch.no_grad():
             tensor.copy_(found)
@@ -130,15 +133,18 @@ def save(trainer: Trainer, folder: Path) -> Path:
         Diverged: a weight or a loss is not finite; nothing is written.
         CourseError: the disk is full.
     """
-    trainer.check()
+    trainer.flush()
     tensors = {prefix + name: t for prefix, part in parts(trainer).items() for name, t in part.items()}
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise Diverged(f"The run diverged by step {trainer.step}: {name} is not finite. {ADVICE}")
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     header = {
         "format": FORMAT,
         "recipe": trainer.recipe.to_json(),
         "step": str(trainer.step),
         "seconds": repr(trainer.seconds),
-        "images": str(len(trainer.batches.images)),
+        "images": trainer.batches.fingerprint,
         "scaler": json.dumps(trainer.scaler.state_dict()),
         "machine": machine(trainer),
     }
@@ -148,6 +154,12 @@ def save(trainer: Trainer, folder: Path) -> Path:
         os.replace(last, folder / "checkpoint.previous.safetensors")
     os.replace(new, last)
     return last
+
+
+def different(there: Recipe, here: Recipe) -> str:
+    """What makes two recipes different runs, in words: all but budget, description and where the data lie."""
+    pairs = there.differs(here).items()
+    return "; ".join(f"{k} is {a!r} there, {b!r} here" for k, (a, b) in pairs if k not in (*BUDGETS, "about", "data"))
 
 
 def candidates(folder: Path) -> list[Path]:
@@ -160,19 +172,29 @@ def restore(trainer: Trainer, path: Path) -> None:
     """Put a saved run into a fresh trainer of the same recipe (budget and device may differ).
 
     Raises:
-        CourseError: damaged file, another recipe's shapes, or other data than the run was trained on.
+        CourseError: damaged file, another recipe, or other data than the run was trained on.
     """
-    _, header, tensors = read(path)
-    if header["images"] != str(len(trainer.batches.images)):
-        raise CourseError(
-            f"{path} was trained on {header['images']} images, but the data set has {len(trainer.batches.images)} now."
+    recipe, header, tensors = read(path)
+    if changed := different(recipe, trainer.recipe):
+        raise CourseError(f"{path} is of another run ({changed}).")
+    try:
+        step, seconds, history = int(header["step"]), float(header["seconds"]), tensors["history"]
+        good = (
+            step >= 0 and 0 <= seconds < math.inf and history.shape == (step, len(COLUMNS)) and history.isfinite().all()
         )
+    except (KeyError, ValueError):
+        good = False
+    if not good:
+        raise CourseError(
+            f"{path} is no checkpoint of a run: its step, its seconds or its history is missing or damaged."
+        )
+    if header.get("images") != trainer.batches.fingerprint:
+        raise CourseError(f"{path} was trained on other images than the data set holds now.")
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)
-    trainer.step, trainer.seconds = int(header["step"]), float(header["seconds"])
-    trainer.rows = tensors["history"].tolist()
-    if trainer.scaler.is_enabled():
-        trainer.scaler.load_state_dict(json.loads(header["scaler"]))
+    trainer.step, trainer.seconds, trainer.rows = step, seconds, history.tolist()
+    if trainer.scaler.is_enabled() and (state := json.loads(header["scaler"])):  # empty from a run without float16
+        trainer.scaler.load_state_dict(state)
 
 
 # --- generators: from a run, a file or the course's own -----------------------------------------------------------
@@ -181,6 +203,15 @@ def restore(trainer: Trainer, path: Path) -> None:
 def shipped() -> dict[str, Path]:
     """The generators that come with the course: name → file."""
     return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def about(path: Path) -> str:
+    """A generator's one-line description, from its header alone."""
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            return Recipe.from_json((file.metadata() or {}).get("recipe", "")).about
+    except (CourseError, safetensors.SafetensorError, OSError) as error:
+        return f"damaged: {error}"
 
 
 def find(source: str | Path) -> Path:
@@ -229,7 +260,10 @@ def load_generator(source: str | Path) -> nn.Module:
         )  # tells what is wrong
     generator.to_empty(device="cpu")
     fill(generator.state_dict(), tensors, prefix, path)
-    generator.recipe, generator.card = recipe, json.loads(header.get("card", "{}"))
+    try:
+        generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
+    except (ValueError, TypeError, RecursionError):
+        raise CourseError(f"{path}: its card is damaged.") from None
     return generator.eval().requires_grad_(False)
 
 
@@ -271,5 +305,5 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         if isinstance(value, dict):
             value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
         lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    out.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return out

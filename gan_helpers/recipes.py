@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields, replace
 
 from .errors import CourseError, nearest
 
+LOSS_NAMES = ("bce", "hinge")  # of losses.LOSSES, and of augment.AUGMENTATIONS, which would import torch
+AUGMENT_NAMES = ("brightness", "color", "translation", "cutout")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -53,21 +56,18 @@ class Recipe:
     def __post_init__(self) -> None:
         for f in fields(self):
             object.__setattr__(self, f.name, _typed(f.name, f.type, getattr(self, f.name)))
-        from .augment import AUGMENTATIONS
-        from .losses import LOSSES
-
         choices = {
             "image_size": (16, 32, 64, 128),
             "channels": (1, 3),
             "d_norm": ("batch", "spectral", "none"),
-            "loss": tuple(LOSSES),
+            "loss": LOSS_NAMES,
         }
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise CourseError(f"{key} must be one of {', '.join(map(str, allowed))}; got {getattr(self, key)!r}.")
         for name in filter(None, self.augment.split(",")):
-            if name not in AUGMENTATIONS:
-                raise CourseError(f"augment knows {', '.join(AUGMENTATIONS)}; got '{name}'.")
+            if name not in AUGMENT_NAMES:
+                raise CourseError(f"augment knows {', '.join(AUGMENT_NAMES)}; got '{name}'.")
         for key, (low, high) in RANGES.items():
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -104,8 +104,8 @@ class Recipe:
             CourseError: not such a text, unknown fields, or values out of range.
         """
         try:
-            values = dict(json.loads(text))
-        except (ValueError, TypeError) as error:
+            values = dict(json.loads(text).items())
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CourseError(f"this is no recipe in JSON ({error})") from None
         if unknown := sorted(set(values) - set(FIELDS)):
             raise CourseError(f"unknown recipe fields {', '.join(map(repr, unknown))}: was it made by a newer version?")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import callbacks as cb
 from . import checkpoints, data
 from .errors import CourseError
 from .plots import save_atomically
-from .recipes import BUDGETS, Recipe
+from .recipes import BUDGETS, RECIPES, Recipe
 from .training import Diverged, Trainer
 
 KEPT = "recipe.json"
@@ -16,10 +18,8 @@ KEPT = "recipe.json"
 
 def default_folder(recipe: Recipe) -> Path:
     """`runs/RECIPE`, or `runs/RECIPE-DATA` where the data is not in the recipe's name."""
-    stem = Path(recipe.data).stem
-    return Path("runs") / (
-        recipe.name if stem in recipe.name or recipe.name == "first-minute" else f"{recipe.name}-{stem}"
-    )
+    usual = recipe.name in RECIPES and RECIPES[recipe.name].data == recipe.data
+    return Path("runs") / (recipe.name if usual else f"{recipe.name}-{Path(recipe.data).stem}")
 
 
 def new_folder(name: str) -> Path:
@@ -59,24 +59,74 @@ def train(
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     trainer = Trainer(recipe, images.resized(recipe.image_size, recipe.channels).images, device)
     folder.mkdir(parents=True, exist_ok=True)
-    if resume:
-        restore_newest(trainer, folder)
-    save_atomically(folder / KEPT, lambda part: part.write_text(recipe.to_json()))
-    if trainer.finished and trainer.step:
-        print(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
-        return trainer
-    own = [cb.Progress()] if progress else []
-    own += [cb.Checkpoints(folder, save_every), cb.Pictures(folder, seconds=save_every), cb.TensorBoard(folder)]
-    try:
-        trainer.fit([*own, *callbacks])
-    except Diverged as error:
-        good = checkpoints.candidates(folder)[0]
-        raise Diverged(f"{error}\nThe last good state is kept in {good}.") from None
+    with locked(folder):
+        if resume:
+            restore_newest(trainer, folder)
+        save_atomically(folder / KEPT, lambda part: part.write_text(recipe.to_json(), encoding="utf-8"))
+        pictures = cb.Tolerant(cb.Pictures(folder, seconds=save_every))
+        if trainer.finished and trainer.step:
+            print(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
+            if not (folder / "training.gif").exists():  # killed while it drew them
+                pictures.start(trainer), pictures.stop(trainer)
+            return trainer
+        own = [cb.Progress()] if progress else []
+        own += [cb.Checkpoints(folder, save_every), pictures, cb.Tolerant(cb.TensorBoard(folder))]
+        try:
+            trainer.fit([*own, *callbacks])
+        except Diverged as error:
+            good = checkpoints.candidates(folder)[0]
+            raise Diverged(
+                f"{error}\nThe last good state is kept in {good}. Start in a new folder with such a change: "
+                "this run would diverge again."
+            ) from None
+        except Exception:
+            if trainer.between_steps:  # a callback failed: the state is whole, so keep it
+                checkpoints.save(trainer, folder)
+            raise
     if not trainer.finished:
-        print(
-            f"Stopped at step {trainer.step:,}; all is saved in {folder}. To go on: resume (--resume, or resume=True)."
-        )
+        print(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
     return trainer
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """The recipe of a run folder, from `recipe.json`, or from a checkpoint where that is damaged.
+
+    Raises:
+        CourseError: neither can be read.
+    """
+    try:
+        return Recipe.from_json((folder / KEPT).read_text(encoding="utf-8"))
+    except (CourseError, OSError, ValueError) as error:
+        for path in checkpoints.candidates(folder):
+            try:
+                return checkpoints.read(path)[0]
+            except CourseError:
+                continue
+        raise CourseError(f"{folder / KEPT} is damaged, and no checkpoint beside it can be read ({error}).") from None
+
+
+@contextmanager
+def locked(folder: Path):
+    """Inside, no other process may train in `folder`; the system frees the lock even of a killed process.
+
+    Raises:
+        CourseError: another process holds it.
+    """
+    with open(folder / ".lock", "w") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CourseError(f"Another process is training in {folder}: stop it, or choose another folder.") from None
+        except PermissionError:
+            raise CourseError(f"Another process is training in {folder}, or it is not writable.") from None
+        yield
 
 
 def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
@@ -85,6 +135,8 @@ def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
     Raises:
         CourseError: otherwise, saying what is in the way.
     """
+    if all(getattr(recipe, budget) is None for budget in BUDGETS):
+        raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
     if not folder.exists() or (folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())):
         return folder
     if not folder.is_dir() or not (folder / KEPT).exists():
@@ -93,15 +145,10 @@ def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
         raise CourseError(
             f"{folder} holds a run already: go on with it (--resume, or resume=True), or choose another folder (--out)."
         )
-    try:
-        there = Recipe.from_json((folder / KEPT).read_text())
-    except (CourseError, ValueError) as error:
-        raise CourseError(f"{folder / KEPT} is damaged ({error}); the recipe is in the checkpoint, too.") from None
-    changed = {k: v for k, v in there.differs(recipe).items() if k not in (*BUDGETS, "about")}
-    if changed:
-        listed = "; ".join(f"{k} is {a!r} there, {b!r} here" for k, (a, b) in changed.items())
+    there = recipe_of(folder)
+    if changed := checkpoints.different(there, recipe):
         raise CourseError(
-            f"{folder} holds another run ({listed}): resume with the same recipe, or choose another folder (--out)."
+            f"{folder} holds another run ({changed}): resume with the same recipe, or choose another folder (--out)."
         )
     return folder
 

@@ -11,6 +11,7 @@ import math
 import signal
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 
 import numpy as np
@@ -60,6 +61,8 @@ class Batches:
 
     def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device) -> None:
         self.batch_size, self.seed, self.device, self.epoch = batch_size, seed, device, -1
+        some = images[:: max(1, len(images) // 64)]
+        self.fingerprint = f"{len(images)} images, {zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"
         self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
             self.images = torch.from_numpy(np.array(images)).to(device)
@@ -110,8 +113,10 @@ class Trainer:
         self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32
     ) -> None:
         wanted = (recipe.channels, recipe.image_size, recipe.image_size)
-        if images.shape[1:] != wanted or len(images) < 2:
-            raise CourseError(f"The recipe needs at least 2 images of shape {wanted}; got {images.shape}.")
+        if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
+            raise CourseError(
+                f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}."
+            )
         self.recipe, self.device, self.dtype = recipe, pick_device(device), dtype
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
         with self.seeded(0xB1D):
@@ -125,12 +130,12 @@ class Trainer:
         self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
         self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device)
         amp = recipe.amp and self.device.type == "cuda"
-        half = torch.bfloat16 if amp and torch.cuda.get_device_capability()[0] >= 8 else torch.float16
+        half = torch.bfloat16 if amp and torch.cuda.get_device_capability(self.device)[0] >= 8 else torch.float16
         self.autocast = (
             torch.autocast(self.device.type, half, enabled=True) if amp else torch.autocast("cpu", enabled=False)
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.between_steps = 0, 0.0, True
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
         if recipe.steps is not None:
             self.total_steps = recipe.steps
@@ -148,7 +153,13 @@ class Trainer:
     def seeded(self, *key: int):
         """Inside, torch's global generators start from (recipe.seed, *key); outside, nothing has happened to them."""
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive_seed(self.recipe.seed, *key))
+            seed = derive_seed(self.recipe.seed, *key)
+            torch.default_generator.manual_seed(seed)
+            if self.device.type == "cuda":
+                with torch.cuda.device(self.device):
+                    torch.cuda.manual_seed(seed)
+            elif self.device.type == "mps":  # Apple's generator cannot be put back
+                torch.mps.manual_seed(seed)
             yield
 
     # --- the step -----------------------------------------------------------------------------------------------
@@ -171,7 +182,7 @@ class Trainer:
 
     def train_step(self) -> Tensor:
         """Update D `d_steps` times and G once; returns (d_loss, g_loss, D(x), D(G(z))), a tensor (4,) on the device."""
-        r = self.recipe
+        r, self.between_steps = self.recipe, False
         with self.seeded(1, self.step):
             self.set_learning_rates()
             for k in range(r.d_steps):
@@ -187,6 +198,7 @@ class Trainer:
             if r.ema:  # a short warm-up, so that the first noise is forgotten
                 update_ema(self.ema, self.generator, min(r.ema, (1 + self.step) / (10 + self.step)))
         self.step += 1
+        self.between_steps = True
         return torch.stack([d_loss, g_loss, d_real, d_fake]).detach().to(self.dtype)
 
     def update_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -196,9 +208,10 @@ class Trainer:
         with self.autocast:
             real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake)
             if self.d_has_batchnorm:  # statistics of real and fake must not mix
-                real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)  # (N,) (N,)
+                logits = torch.cat([self.discriminator(real), self.discriminator(fake)])  # (2N,)
             else:
-                real_logits, fake_logits = self.discriminator(torch.cat([real, fake])).chunk(2)  # (N,) (N,)
+                logits = self.discriminator(torch.cat([real, fake]))  # (2N,)
+            real_logits, fake_logits = logits.to(self.dtype).chunk(2)  # (N,) (N,), out of half precision
             loss = self.d_loss(real_logits, fake_logits, r.real_target, r.fake_target)
             penalty = r.r1 / 2 * r.r1_every * r1_penalty(real_logits, real) if penalise else 0.0
         self.descend(self.d_optimizer, loss + penalty)
@@ -262,15 +275,6 @@ class Trainer:
                     raise Diverged(f"The run diverged at step {len(self.rows) + 1}: {values}. {ADVICE}")
                 self.rows.append(row)
 
-    def check(self) -> None:
-        """Raises:
-        Diverged: a loss or a weight of either net is not finite."""
-        self.flush()
-        for part, net in (("generator", self.generator), ("discriminator", self.discriminator)):
-            for name, tensor in net.state_dict().items():
-                if not tensor.isfinite().all():
-                    raise Diverged(f"The run diverged by step {self.step}: {part}.{name} is not finite. {ADVICE}")
-
     def fit(self, callbacks=()) -> Trainer:
         """Train until the budget is used, or Ctrl-C (a notebook's stop button) asks to stop after the current step.
 
@@ -286,7 +290,7 @@ class Trainer:
             while not (self.finished or interrupt.asked):
                 self._on_device.append(self.train_step())
                 self.seconds = time.perf_counter() - began
-                if self.step % 50 == 0:
+                if self.step % 50 == 0 or self.device.type == "cpu":  # elsewhere it would wait for the device
                     self.flush()
                 for callback in callbacks:
                     callback.step(self)

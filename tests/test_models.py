@@ -57,13 +57,15 @@ def test_layers_as_published():
 
 
 @pytest.mark.parametrize("norm", ["batch", "spectral"])
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 3, 4])  # 4 is the width, too
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_any_power_of_two_and_any_channels(size, channels, norm):
     g = dcgan.Generator(size, channels, latent_dim=7, width=4)
     x = g(torch.randn(3, 7))
     assert x.shape == (3, channels, size, size) and x.abs().max() <= 1
-    assert dcgan.Discriminator(size, channels, width=4, norm=norm)(x).shape == (3,)
+    d = dcgan.Discriminator(size, channels, width=4, norm=norm)
+    assert d(x).shape == (3,)
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in d.layers) == (dcgan.stages(size) - 1 if norm == "batch" else 0)
 
 
 def test_initialisation_as_published():

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers import checkpoints, data, models, runs
+from gan_helpers import callbacks, checkpoints, data, models, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.training import Batches, Diverged, Trainer, pick_device, update_ema
@@ -135,7 +135,99 @@ def test_run_leaves_its_pictures(tmp_path):
     for name in ("samples.png", "losses.png", "training.gif", "history.csv", "recipe.json", "checkpoint.safetensors"):
         assert (tmp_path / "run" / name).stat().st_size > 0, name
     assert (tmp_path / "run" / "history.csv").read_text().count("\n") == 7
-    assert not list((tmp_path / "run").glob(".*"))  # nothing half written is left
+    assert not list((tmp_path / "run").rglob(".*part*"))  # nothing half written is left
+
+
+KILL_AT_REPLACE = """
+import os, sys
+real, count = os.replace, 0
+def replace(a, b, **options):
+    global count
+    count += 1
+    if count == int(sys.argv[2]):
+        os.kill(os.getpid(), 9)
+    real(a, b, **options)
+os.replace = replace
+import pathlib
+pathlib.Path.replace = lambda self, target: replace(self, target)
+"""
+
+
+def test_sigkill_at_every_kind_of_rename(tmp_path):
+    """Killed just before each of the first files is put in place, the folder can always be resumed and animated."""
+    for k in (1, 2, 3, 4, 6, 9):
+        folder = tmp_path / f"run{k}"
+        script = KILL_AT_REPLACE + SCRIPT.replace("steps=60", "steps=9")
+        killed = subprocess.run([sys.executable, "-c", script, str(folder), str(k)], capture_output=True, timeout=120)
+        assert killed.returncode == -9
+        recipe = TINY.but(steps=9, ema=0.9, seed=3)
+        trainer = runs.train(recipe, SET, folder, device="cpu", resume=True, progress=False)
+        assert trainer.step == 9 and (folder / "training.gif").exists()
+        assert not list(folder.rglob(".part-*"))
+
+
+def test_a_run_killed_before_its_pictures_gets_them(tmp_path):
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    (tmp_path / "run" / "training.gif").unlink()
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True)
+    assert (tmp_path / "run" / "training.gif").exists()
+
+
+def test_a_failing_callback_loses_nothing_and_pictures_cost_no_run(tmp_path, monkeypatch, capsys):
+    class Fail(callbacks.Callback):
+        def step(self, trainer):
+            if trainer.step == 4:
+                raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, callbacks=[Fail()])
+    assert checkpoints.read(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == "4"
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(callbacks.Pictures, "frame", full)
+    trainer = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True)
+    assert trainer.finished and "the training goes on" in capsys.readouterr().out
+
+
+def test_one_process_a_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    with runs.locked(tmp_path / "run"), pytest.raises(CourseError, match="Another process"):
+        runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+
+
+def test_a_damaged_recipe_is_taken_from_the_checkpoint(tmp_path):
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    (tmp_path / "run" / "recipe.json").write_bytes(b"\xff{")
+    assert runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True).step == 6
+    (tmp_path / "run" / "recipe.json").write_text("")
+    for path in checkpoints.candidates(tmp_path / "run"):
+        path.write_bytes(b"")
+    with pytest.raises(CourseError, match="recipe.json is damaged"):
+        runs.train(TINY, SET, tmp_path / "run", resume=True)
+
+
+def test_what_cannot_be_restored_is_not_saved(tmp_path):
+    trainer = Trainer(TINY, IMAGES, "cpu")
+    trainer.train_step()
+    trainer.rows = [[0.0] * 4]
+    checkpoints.save(trainer, tmp_path)
+    trainer.g_optimizer.state[next(trainer.generator.parameters())]["exp_avg_sq"].fill_(float("inf"))
+    with pytest.raises(Diverged, match="g_optimizer.0.exp_avg_sq"):
+        checkpoints.save(trainer, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [dict(step="x"), dict(step="-5"), dict(seconds="nan"), dict(step="3"), dict(images="9")]
+)
+def test_odd_checkpoints_give_way_to_the_previous_one(tmp_path, change, capsys):
+    runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    _, header, tensors = checkpoints.read(path)
+    checkpoints.write_atomically(path, tensors, header | change)
+    assert runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True).step == 6
+    assert "Going on from checkpoint.previous" in capsys.readouterr().out
 
 
 def test_tensorboard_logs_hold_losses_and_grids(tmp_path):
@@ -166,7 +258,7 @@ def test_folders_that_hold_something_else_are_refused(tmp_path):
         runs.train(TINY, SET, tmp_path / "run")
     with pytest.raises(CourseError, match="seed is 0 there, 1 here"):
         runs.train(TINY.but(seed=1), SET, tmp_path / "run", resume=True)
-    with pytest.raises(CourseError, match="trained on 50 images"):
+    with pytest.raises(CourseError, match="other images"):
         runs.train(TINY.but(steps=9), data.ImageSet(IMAGES[:40], "noise"), tmp_path / "run", resume=True)
 
 
@@ -265,7 +357,7 @@ def test_every_recipe_takes_a_step_and_survives_a_checkpoint(tmp_path, name):
 
 
 def test_wrong_images_and_devices_are_told():
-    with pytest.raises(CourseError, match=r"shape \(3, 16, 16\)"):
+    with pytest.raises(CourseError, match=r"uint8 images of \(3, 16, 16\)"):
         Trainer(TINY, np.zeros((9, 1, 16, 16), np.uint8))
     with pytest.raises(CourseError, match="budget"):
         Trainer(Recipe("no budget", image_size=16), IMAGES)
@@ -283,6 +375,6 @@ def test_mixed_precision_trains_on_cuda():
 
 
 def test_importing_the_helpers_is_cheap():
-    code = "import torch, time; t = time.perf_counter(); import gan_helpers; print(time.perf_counter() - t)"
+    code = "import torch, time; t = time.perf_counter(); import gan_helpers.runs; print(time.perf_counter() - t)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert float(out.stdout) < 0.3

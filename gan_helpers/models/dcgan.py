@@ -80,9 +80,9 @@ class Discriminator(nn.Module):
         bias = norm != "batch"  # BatchNorm's shift is a bias
         widths = [channels, *(width * 2**i for i in range(stages(image_size)))]  # 64 px: 3, 64, 128, 256, 512
         layers: list[nn.Module] = []
-        for c_in, c_out in pairwise(widths):
+        for k, (c_in, c_out) in enumerate(pairwise(widths)):
             layers.append(nn.Conv2d(c_in, c_out, 4, 2, 1, bias=bias))  # 64 px: 32x32, 16x16, 8x8, 4x4
-            if norm == "batch" and c_in != channels:
+            if norm == "batch" and k > 0:
                 layers.append(nn.BatchNorm2d(c_out))
             layers.append(nn.LeakyReLU(slope, inplace=True))
         layers.append(nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=bias))  # (N, 1, 1, 1)

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..callbacks import Callback, fixed_noise, frames
+from ..callbacks import Callback, fixed_noise, frame_files, frames
 from ..errors import CourseError
 from ..latent import generate
 from ..plots import curves, grid
@@ -70,7 +70,7 @@ def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
         CourseError: the folder holds no frames or no history.
     """
     folder = Path(folder)
-    steps = [int(path.stem) for path in sorted((folder / "frames").glob("*.png"))]
+    steps = [int(path.stem) for path in frame_files(folder)]
     if not steps or not (folder / "history.csv").exists():
         raise CourseError(f"{folder} is no run folder with frames and a history.")
     images = frames(folder)
