@@ -112,8 +112,9 @@ def save_atomically(path: Path, write) -> None:
 def show(picture, alt: str, width: int | None = None) -> None:
     """Show a picture in a notebook, with a description for those who can't see it.
 
-    It goes out as image/png, whatever it is: browsers look at the bytes (so a GIF plays), and nbconvert and GitHub know
-    no image/gif. The description goes into the metadata, where nbconvert looks for it, and stands in as plain text.
+    A file goes out as image/png, whatever it is: browsers look at the bytes (so a GIF plays), and nbconvert and GitHub
+    know no image/gif. A large grid goes out as JPEG, so that notebooks stay small. The description goes into the
+    metadata, where nbconvert looks for it, and stands in as plain text.
 
     Args:
         picture: Pillow image, matplotlib Figure, or the path of a PNG, JPEG, WebP or GIF file.
@@ -122,12 +123,17 @@ def show(picture, alt: str, width: int | None = None) -> None:
     """
     from IPython.display import display
 
-    buffer = io.BytesIO()
+    kind, buffer = "image/png", io.BytesIO()
     if isinstance(picture, (str, Path)):
         buffer.write(Path(picture).read_bytes())
-    elif isinstance(picture, Image.Image):
-        picture.save(buffer, "PNG", optimize=True)
     else:
-        picture.savefig(buffer, format="png")
-    data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
-    display(data, raw=True, metadata={"image/png": {"alt": alt} | ({"width": width} if width else {})})
+        if not isinstance(picture, Image.Image):
+            figure = io.BytesIO()
+            picture.savefig(figure, format="png")
+            picture = Image.open(figure).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        picture.save(buffer, "PNG", optimize=True)
+        if buffer.tell() > 60_000:
+            kind, buffer = "image/jpeg", io.BytesIO()
+            picture.convert("RGB").save(buffer, "JPEG", quality=90, subsampling=0)
+    data = {kind: base64.b64encode(buffer.getvalue()).decode(), "text/plain": alt}
+    display(data, raw=True, metadata={kind: {"alt": alt} | ({"width": width} if width else {})})

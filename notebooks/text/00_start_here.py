@@ -22,9 +22,7 @@ import os
 import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
-    fetch = (
-        "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
-    )
+    fetch = "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
@@ -169,7 +167,7 @@ print("largest change of G's gradient:", (first - second).abs().max().item())
 # images*. That one sentence explains most of what you will meet: when D is useless, so is G's lesson.
 
 # %% [markdown]
-# ## 5. An hour instead of a minute
+# ## 5. Longer than a minute
 # The course ships generators that were trained longer by recipes of the same kind. Their cards say on what, how long, and
 # on which machine.
 
@@ -181,7 +179,7 @@ images = latent.generate(shipped, latent.draw_z(24, shipped.recipe.latent_dim, s
 print(f"{shipped.recipe.about}. Parameters: {shipped.card['parameters']:,}")
 plots.show(
     plots.grid(images, columns=8, scale=1),
-    alt="Twenty-four faces of 64 by 64 pixels from the shipped generator: sharper, with glasses, beards, hair of many colours",
+    alt="Twenty-four faces of 64 by 64 pixels from the shipped generator, with and without glasses, in many colours",
 )
 
 # %% [markdown]

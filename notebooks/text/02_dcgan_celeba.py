@@ -19,9 +19,7 @@ import os
 import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
-    fetch = (
-        "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
-    )
+    fetch = "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
@@ -330,7 +328,7 @@ print("training mode: some pixels change:", changed["training"] > 0.05, "| evalu
 # ### The moving average
 # G circles around a good point rather than resting on it. The **moving average** of its weights (EMA) sits nearer the
 # middle: after each step, ema ← β·ema + (1 − β)·G. It costs nothing, changes nothing in the training, and gives better
-# images. Exercise 3 writes it. Section 8 shows both generators.
+# images while G still moves. Exercise 3 writes it; section 8 shows both generators.
 
 # %% [markdown]
 # ## 8. Train with the helpers
@@ -368,7 +366,9 @@ plots.show(
 )
 
 # %% [markdown]
-# Above G as it stands at the last step, below its moving average, from the same z.
+# Above G as it stands at the last step, below its moving average, from the same z. They nearly agree, because in this
+# recipe the learning rates fall to zero at the end, so that G comes to rest. In the middle of a run, or with
+# `recipe.but(decay=0)`, the average is the calmer of the two.
 #
 # ### Scrub through the run
 # **Task.** Drag the slider through the frames; the black cursor marks the same moment in the losses. At which step do you
@@ -425,7 +425,7 @@ print(f"stopped at {stopped.step}, resumed to {resumed.step}")
 print("equal bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 
 # %% [markdown] tags=["generators"]
-# ## 9. What an hour gives
+# ## 9. What longer training gives
 # These generators ship with the course, trained on two CPU cores. Each has a card; read one before you use one.
 
 # %%
