@@ -54,7 +54,9 @@ class Textbook:
         self.step = 0
 
     def train_step(self) -> tuple[float, ...]:
-        real = next(self.batches)[0].to(self.trainer.dtype)
+        real = next(self.batches)[0]
+        if self.trainer.dtype == torch.float64:  # its transforms round in single precision: back to the bytes, and anew
+            real = (real * 127.5 + 127.5).round().double() / 127.5 - 1
         with self.trainer.seeded(1, self.step):
             z = self.trainer.sample_z()
         self.step += 1

@@ -448,9 +448,9 @@ plots.show(
 # Nobody in this picture exists, and nobody in it was asked, because the 9,000 people it was learned from weren't either.
 # Look for the bias that the data brought: ages, skin, make-up, smiles.
 #
-# Its training, from fixed noise (each frame the same 64 latent vectors):
+# Its training, from fixed noise (each frame the same 32 latent vectors):
 #
-# ![Animation: sixty-four generated faces sharpen from grey noise to faces over the training run](../images/dcgan-celeba.gif)
+# ![Animation: thirty-two generated faces sharpen from grey noise to faces over the training run](../images/dcgan-celeba.gif)
 #
 # And the cartoons, real beside fake. **Task:** which half is real? Name the detail that gave it away.
 
@@ -498,7 +498,8 @@ check("02.1", layers)
 
 
 # %%
-def share_changed(generator, z, mates): ...
+def share_changed(generator, z, mates):
+    ...  # your code
 
 
 check("02.2", share_changed)
@@ -509,7 +510,8 @@ check("02.2", share_changed)
 
 
 # %%
-def update_ema(ema, net, decay): ...
+def update_ema(ema, net, decay):
+    ...  # your code
 
 
 check("02.3", update_ema)
