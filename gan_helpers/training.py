@@ -131,9 +131,7 @@ class Trainer:
         self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device)
         amp = recipe.amp and self.device.type == "cuda"
         half = torch.bfloat16 if amp and torch.cuda.get_device_capability(self.device)[0] >= 8 else torch.float16
-        self.autocast = (
-            torch.autocast(self.device.type, half, enabled=True) if amp else torch.autocast("cpu", enabled=False)
-        )
+        self.autocast = torch.autocast(self.device.type if amp else "cpu", half if amp else None, enabled=amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
         self.step, self.seconds, self.between_steps = 0, 0.0, True
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
@@ -187,11 +185,8 @@ class Trainer:
             self.set_learning_rates()
             for k in range(r.d_steps):
                 real = self.real_batch(self.step * r.d_steps + k)  # (N, C, S, S)
-                last = k == r.d_steps - 1
-                with (
-                    torch.set_grad_enabled(last),
-                    self.autocast,
-                ):  # only the last fakes serve G too: no graph for others
+                last = k == r.d_steps - 1  # only the last fakes serve G too: no graph for the others
+                with torch.set_grad_enabled(last), self.autocast:
                     fake = self.generator(self.sample_z())  # (N, C, S, S)
                 d_loss, d_real, d_fake = self.update_discriminator(real, fake.detach())
             g_loss = self.update_generator(fake)
@@ -237,10 +232,8 @@ class Trainer:
         r = self.recipe
         if r.decay:
             left = min(1.0, (1 - self.progress) / r.decay)
-            self.g_optimizer.param_groups[0]["lr"], self.d_optimizer.param_groups[0]["lr"] = (
-                r.g_lr * left,
-                r.d_lr * left,
-            )
+            self.g_optimizer.param_groups[0]["lr"] = r.g_lr * left
+            self.d_optimizer.param_groups[0]["lr"] = r.d_lr * left
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
