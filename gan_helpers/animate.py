@@ -17,13 +17,6 @@ SUFFIXES = (".gif", ".webp", ".mp4")
 FITS = ((128, 1, 1), (128, 2, 1), (64, 2, 1), (64, 4, 1), (64, 4, 2), (32, 8, 2), (32, 8, 4))
 
 
-def check_suffix(path: Path) -> None:
-    """Raises:
-    CourseError: a file type that `animate` cannot write."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
-
-
 def shared_palette(frames: Sequence[Image.Image], colours: int) -> list[Image.Image]:
     """All frames with one palette, taken from about 16 of them, without dither."""
     some = [np.asarray(f) for f in [*frames[:: max(1, len(frames) // 16)], frames[-1]]]
@@ -44,7 +37,8 @@ def animate(
         CourseError: no frames, another ending, or a file that cannot be made to fit.
     """
     path = Path(path)
-    check_suffix(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
     if not frames:
         raise CourseError(f"No frames to write to {path}.")
     frames = [f.convert("RGB") for f in frames]

@@ -149,7 +149,10 @@ class Trainer:
 
     @contextmanager
     def seeded(self, *key: int):
-        """Inside, torch's global generators start from (recipe.seed, *key); outside, nothing has happened to them."""
+        """Inside, torch's global generators start from (recipe.seed, *key); afterwards they are as they were.
+
+        Being global, they serve one run at a time: two runs in threads of one process would mix their draws.
+        """
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             seed = derive_seed(self.recipe.seed, *key)
             torch.default_generator.manual_seed(seed)

@@ -46,7 +46,11 @@ def test_the_canonical_pair_has_the_tutorials_size():
 
 def test_layers_as_published():
     g, d = dcgan.Generator(), dcgan.Discriminator()
-    rows = [shape for name, shape in dcgan.shapes(g, torch.randn(2, 100)) if name == "ConvTranspose2d"]
+    x, rows = torch.randn(2, 100, 1, 1), []
+    for layer in g.layers:
+        x = layer(x)
+        if isinstance(layer, nn.ConvTranspose2d):
+            rows.append(tuple(x.shape))
     assert rows == [(2, 512, 4, 4), (2, 256, 8, 8), (2, 128, 16, 16), (2, 64, 32, 32), (2, 3, 64, 64)]
     assert [type(layer).__name__ for layer in g.layers[-2:]] == ["ConvTranspose2d", "Tanh"]
     norms = [i for i, layer in enumerate(d.layers) if isinstance(layer, nn.BatchNorm2d)]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 
 def stages(image_size: int) -> int:
-    """How often a 4x4 map doubles before the last layer doubles it once more to `image_size`, plus one.
+    """Hidden layers of either net: log2(image_size) - 2, one for each map from 4x4 up to half the image.
 
     >>> stages(16), stages(32), stages(64), stages(128)
     (2, 3, 4, 5)
@@ -95,16 +94,3 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()
-
-
-def shapes(net: nn.Module, x: Tensor) -> list[tuple[str, tuple[int, ...]]]:
-    """The output shape of every layer of `net.layers` for the input `x`, as (layer name, shape) rows."""
-    rows, hooks = [], []
-    for layer in net.layers:
-        note = lambda layer, _, out: rows.append((type(layer).__name__.replace("Parametrized", ""), tuple(out.shape)))  # noqa: E731
-        hooks.append(layer.register_forward_hook(note))
-    with torch.no_grad():
-        net(x)
-    for hook in hooks:
-        hook.remove()
-    return rows
