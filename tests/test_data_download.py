@@ -232,6 +232,7 @@ def test_idx_sets(server, monkeypatch, name):
         assert found.labels.tolist() == list(range(n)) and found.labels.dtype == np.int64
         assert len(found.class_names) == 10 and found.shareable
     assert (train.name, test.name) == (name, f"{name}-test")
+    assert (load(name).name, load(name, split="held-out").name) == (train.name, test.name)
     assert len(server.asked) == 4 and "t10k" not in str(server.asked[:2]), "only the files of the split are fetched"
     with pytest.raises(CourseError, match="no split 'valid'.*train, test"):
         getattr(download, name)("valid")

@@ -510,3 +510,20 @@ def test_a_cache_that_cannot_be_written(photos, tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "file"))
     with pytest.raises(CourseError, match="Cannot write.*GAN_HELPERS_CACHE"):
         open_folder(photos, 8)
+
+
+def test_every_tenth_image_is_held_out_whatever_is_broken(tmp_path):
+    for k in range(30):
+        save(Image.new("RGB", (8, 8), (8 * k,) * 3), tmp_path / "set" / f"{k:02d}.png")
+    (tmp_path / "set" / "03.png").write_text("no image")
+    held = load(tmp_path / "set", 8, split="held-out")
+    assert held.name == "set-held-out" and held.images[:, 0, 0, 0].tolist() == [8 * k for k in (9, 19, 29)]
+    train = load(tmp_path / "set", 8, skip_broken=True)
+    assert train.images[:, 0, 0, 0].tolist() == [8 * k for k in range(30) if k % 10 != 9 and k != 3]
+    with pytest.raises(CourseError, match="no split 'heldout'. Did you mean 'held-out'"):
+        load(tmp_path / "set", 8, split="heldout")
+
+
+def test_a_set_too_small_to_hold_any_out_says_so(photos):
+    with pytest.raises(CourseError, match="every tenth is held out"):
+        load(photos, 8, split="held-out")

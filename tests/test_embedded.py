@@ -181,3 +181,11 @@ def test_a_changed_attribute_is_visible_at_32(style, change, skin):
     assert (difference > 15).sum() >= 6
     if "hair" not in change:  # and it stays where it belongs
         assert difference[:8].max() == 0
+
+
+@pytest.mark.parametrize("name", ["faces", "fashion"])
+def test_the_held_out_tenth_is_apart_and_alike(name):
+    train, held, every = load(name), load(name, split="held-out"), getattr(embedded, name)()
+    assert (len(train), len(held)) == (9_000, 1_000) and held.name == f"{name}-held-out"
+    assert (held.images == every.images[9::10]).all() and (held.labels == every.labels[9::10]).all()
+    assert abs(held.images.mean() - train.images.mean()) < 2  # grey levels

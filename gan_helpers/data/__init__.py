@@ -80,14 +80,13 @@ class ImageSet:
         if class_name not in self.class_names:
             names = ", ".join(self.class_names) or "none"
             raise CourseError(f"{self.name} has no class '{class_name}'. It has: {names}.")
-        rows = np.flatnonzero(self.labels == self.class_names.index(class_name))
-        return replace(
-            self,
-            images=self.images[rows],
-            labels=self.labels[rows],
-            attributes={k: v[rows] for k, v in self.attributes.items()},
-            name=f"{self.name}:{class_name}",
-        )
+        return self.take(self.labels == self.class_names.index(class_name), f"{self.name}:{class_name}")
+
+    def take(self, rows: np.ndarray, name: str) -> ImageSet:
+        """Some of the images under another name; `rows` are indices, or bool (N,)."""
+        labels = None if self.labels is None else self.labels[rows]
+        attributes = {k: v[rows] for k, v in self.attributes.items()}
+        return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name)
 
 
 EMBEDDED = {
@@ -109,6 +108,7 @@ def load(
     *,
     fallback: str | None = None,
     skip_broken: bool = False,
+    split: str = "train",
 ) -> ImageSet:
     """Open a data set by name, or a folder or zip of images by path.
 
@@ -118,30 +118,35 @@ def load(
         channels: 1 or 3; None keeps the set's own (3 for a folder).
         fallback: an embedded set to use, with a visible banner, where a download fails.
         skip_broken: leave out images of a folder that cannot be read, and say how many.
+        split: 'train', or 'held-out', which no training sees and scores are measured against: the official test split,
+            and every tenth image of an embedded set or a folder (see `held_out`).
 
     Raises:
-        CourseError: unknown name, unreadable folder, or failed download without a fallback.
+        CourseError: unknown name or split, unreadable folder, or failed download without a fallback.
     """
     name = str(source)
+    if split not in SPLITS:
+        raise CourseError(f"There is no split '{split}'.{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
     if name in EMBEDDED:
         from . import embedded
 
-        found = getattr(embedded, name)()
+        found = embedded.part(getattr(embedded, name)(), split)
     elif name in DOWNLOADED:
         from . import download, embedded
 
         try:
-            found = getattr(download, name)()
+            found = getattr(download, name)("train" if split == "train" else "test")
         except CourseError as error:
             if fallback is None:
                 raise
-            found = load(fallback)
+            found = load(fallback, split=split)
             print(error)
             found = replace(found, note=f"{name} could not be downloaded: this is the embedded set '{fallback}'.")
     elif Path(name).expanduser().exists():
         from . import folder
 
-        found = folder.open_folder(Path(name).expanduser(), image_size or 64, channels or 3, skip_broken=skip_broken)
+        path, size = Path(name).expanduser(), image_size or 64
+        found = folder.open_folder(path, size, channels or 3, skip_broken=skip_broken, split=split)
     else:
         names = [*EMBEDDED, *DOWNLOADED]
         raise CourseError(
@@ -151,6 +156,14 @@ def load(
     if found.note:
         banner(found.note)
     return found.resized(image_size or found.images.shape[-1], channels or found.images.shape[1])
+
+
+SPLITS = ("train", "held-out")
+
+
+def held_out(n: int) -> np.ndarray:
+    """Which of n images no training sees, bool (n,): every tenth, so that it is the same tenth everywhere."""
+    return np.arange(n) % 10 == 9
 
 
 def banner(text: str) -> None:

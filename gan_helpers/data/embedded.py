@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 
 from ..errors import CourseError
-from . import DATA, ImageSet
+from . import DATA, ImageSet, held_out
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
@@ -23,6 +23,12 @@ def _read(name: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         state = "is damaged" if path.exists() else "is missing"
         raise CourseError(f"{path} {state} ({error}). Get it back with: git checkout -- data/{name}") from error
+
+
+def part(images: ImageSet, split: str) -> ImageSet:
+    """The 9,000 images to train on (`train`), or the 1,000 that nothing was trained on (`held-out`)."""
+    rows = held_out(len(images)) == (split == "held-out")
+    return images.take(rows, images.name if split == "train" else f"{images.name}-{split}")
 
 
 def faces() -> ImageSet:

@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from ..errors import CourseError
-from . import ImageSet, cache_dir
+from . import ImageSet, cache_dir, held_out
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -181,7 +181,9 @@ def read_cache(target: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
         return None
 
 
-def open_folder(path: Path, image_size: int = 64, channels: int = 3, *, skip_broken: bool = False) -> ImageSet:
+def open_folder(
+    path: Path, image_size: int = 64, channels: int = 3, *, skip_broken: bool = False, split: str | None = None
+) -> ImageSet:
     """A folder or zip of images: decoded the first time, then mapped from the cache.
 
     Where all images lie in two or more sub-folders (below any folders that hold everything), these are the classes.
@@ -191,6 +193,7 @@ def open_folder(path: Path, image_size: int = 64, channels: int = 3, *, skip_bro
         image_size: side of the squares, in pixels.
         channels: 1 (grey) or 3 (RGB).
         skip_broken: leave out images that cannot be read instead of refusing the set.
+        split: 'held-out' for every tenth file of the sorted list, 'train' for the others, None for all.
 
     Raises:
         CourseError: missing, empty, a damaged or malicious zip, broken images (the others stay decoded in the cache),
@@ -206,8 +209,12 @@ def open_folder(path: Path, image_size: int = 64, channels: int = 3, *, skip_bro
             only = f" There are only: {others}." if others else ""
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
         names = sorted(stamps)
-        which = hashlib.sha256(repr((str(path), image_size, channels)).encode()).hexdigest()[:12]
-        state = hashlib.sha256(repr((VERSION, sorted(stamps.items()))).encode()).hexdigest()[:12]
+        if split:
+            names = [n for n, held in zip(names, held_out(len(names)), strict=True) if held == (split == "held-out")]
+        if not names:
+            raise CourseError(f"'{path}' has {len(stamps)} images: every tenth is held out, so none is yet. Add some.")
+        which = hashlib.sha256(repr((str(path), image_size, channels, split)).encode()).hexdigest()[:12]
+        state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in names])).encode()).hexdigest()[:12]
         label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
         target = cache_dir() / "folders" / f"{label}-{image_size}x{channels}-{which}-{state}"
         found = read_cache(target)
@@ -233,7 +240,8 @@ def open_folder(path: Path, image_size: int = 64, channels: int = 3, *, skip_bro
     notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
-    return ImageSet(images, path.stem, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
+    title = f"{path.stem}-held-out" if split == "held-out" else path.stem
+    return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
 
 
 def _outdated(images: np.ndarray, table: dict[str, np.ndarray], opener: Opener, count: int) -> bool:
