@@ -164,17 +164,18 @@ def _files(name: str, files: list[str]) -> list[Path]:
     ]
 
 
-def fetch(urls: list[str], path: Path, md5: str, hint: str = "") -> Path:
-    """Download to `path` from the first address that delivers the right checksum; what is there already stays.
+def fetch(urls: list[str], path: Path, checksum: str, hint: str = "") -> Path:
+    """Download to `path` from the first address that delivers the right checksum (MD5 or SHA-256, in hex).
 
-    The bytes go to `path`.part, which is continued after an interruption, and moved into place once checked.
+    What is there already stays. The bytes go to `path`.part, which is continued after an interruption, and moved into
+    place once checked.
 
     Raises:
         CourseError: no address delivered (each is named with its reason, then `hint`), or the disk is full.
     """
     reasons, reason, part = [], "", path.with_name(path.name + ".part")
     if path.exists():
-        if _md5(path) == md5:
+        if _digest(path, checksum) == checksum:
             return path
         reasons.append(f"{path}: it is there, but its checksum is wrong")
     for url in urls:
@@ -183,7 +184,7 @@ def fetch(urls: list[str], path: Path, md5: str, hint: str = "") -> Path:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _stream(url, part, before)
-                if _md5(part) == md5:
+                if _digest(part, checksum) == checksum:
                     os.replace(part, path)
                     return path
                 part.unlink()
@@ -229,8 +230,9 @@ def _stream(url: str, part: Path, start: int) -> None:
                 raise OSError(f"the connection was cut after {file.tell():,} of {total:,} bytes")
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def _digest(path: Path, like: str) -> str:
+    """The checksum of a file, of the kind that `like` is."""
+    digest = hashlib.md5(usedforsecurity=False) if len(like) == 32 else hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(2**20):
             digest.update(block)
