@@ -46,9 +46,15 @@ def train(o: argparse.Namespace) -> int:
     if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
     runs.claim(folder, recipe, o.resume)
-    images = data.load(recipe.data, recipe.image_size, recipe.channels, fallback=o.fallback, skip_broken=o.skip_broken)
+    options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
+    images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
+    if o.score_every:
+        from .evaluation import Judge
+
+        judge = Judge(data.load(recipe.data, split="held-out", **options), o.features)
     print(f"{recipe.name} on {images}, in {folder}")
-    trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every)
+    scoring = {"judge": judge, "score_every": o.score_every}
+    trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **scoring)
     for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
         if (folder / name).exists():
             print(f"{what:<10} {folder / name}")
@@ -103,6 +109,29 @@ def export(o: argparse.Namespace) -> None:
     print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
 
 
+def evaluate(o: argparse.Namespace) -> None:
+    from . import evaluation, plots
+
+    out = checked_out(o.out, (".json",)) if o.out else None
+    metrics = tuple(o.metrics.split(",")) if o.metrics else evaluation.DEFAULT
+    scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws)
+    print(evaluation.table(scores))
+    if out:
+        plots.save_atomically(out, lambda part: part.write_text(evaluation.to_json(scores), encoding="utf-8"))
+        print(f"in full: {out}")
+
+
+def network(o: argparse.Namespace) -> None:
+    from . import data, features
+
+    out = checked_out(o.out or str(features.NETWORKS / f"{Path(o.data).stem}-net.safetensors"), (".safetensors",))
+    splits = (data.load(o.data, split=split) for split in data.SPLITS)
+    right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
+    for question, share in right.items():
+        print(f"{question:<16} {share:.1%} right on held-out images")
+    print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
+
+
 def checked_out(name: str, suffixes: tuple[str, ...]) -> Path:
     """The path to write to, its folder made.
 
@@ -146,6 +175,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     c.add_argument("--fallback", choices=("faces", "fashion"), help="the embedded set to use where a download fails")
     c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
+    c.add_argument("--score-every", type=int, default=0, metavar="STEPS",
+                   help="score against held-out images, and keep the best generator (default: never)")  # fmt: skip
+    c.add_argument("--features", help="the network that scores (default: the data set's own)")
 
     c = command("sample", sample, "draw images from a generator")
     c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
@@ -157,6 +189,23 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("run", help="a run folder")
     c.add_argument("--out", required=True, help="FILE.gif, FILE.webp or FILE.mp4")
     c.add_argument("--fps", type=float, default=8)
+
+    c = command("evaluate", evaluate, "measure a generator or images against a data set's held-out images")
+    c.add_argument("source", help="a shipped name, run folder, checkpoint, FILE.npy, or a folder or zip of images")
+    c.add_argument("--data", required=True, help="the data set: a name, or a folder or zip of images")
+    c.add_argument("--n", type=int, help="images to score (default: as many as are held out, at most 10,000)")
+    c.add_argument("--metrics", help="comma-separated, of frechet, kernel, precision, recall, density, coverage, "
+                   "classifier, copying")  # fmt: skip
+    c.add_argument("--features", help="inception, inception-pytorch-fid, or a network of the course such as faces-net")
+    c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
+    c.add_argument("--out", help="FILE.json, with every score's whole protocol")
+
+    c = command("network", network, "train the small classifier whose features measure a data set")
+    c.add_argument("data", help="a data set with labels or attributes, or a folder with class folders")
+    c.add_argument("--out", help="FILE.safetensors (default: data/networks/DATA-net.safetensors)")
+    c.add_argument("--epochs", type=int, default=8, help="passes over the images")
+    c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
+    c.add_argument("--flip", action="store_true", help="mirror half of the images")
 
     c = command("export", export, "write a run's generator as a small file with a card")
     c.add_argument("run", help="a run folder or a checkpoint")

@@ -146,7 +146,9 @@ class Pictures(Callback):
         history = trainer.history
         if trainer.step:
             title = f"{trainer.recipe.name}: {trainer.step:,} steps, {trainer.seconds / 60:.1f} min"
-            save_atomically(self.folder / "losses.png", curves(history, title).savefig)
+            name, scores = read_scores(self.folder)
+            figure = curves(history, title, scores=scores, score_name=name)
+            save_atomically(self.folder / "losses.png", figure.savefig)
         save_atomically(self.folder / "history.csv", lambda part: self.write_csv(part, history))
         self.drawn = time.perf_counter()
 
@@ -185,6 +187,49 @@ def frames(folder: Path) -> list[Image.Image]:
     return images
 
 
+class Scores(Callback):
+    """Every `every` steps `judge` scores the averaged generator: `scores.csv`; the best is kept as `best.safetensors`.
+
+    Args:
+        judge: generator → distance, with a `name` (see `evaluation.Judge`).
+    """
+
+    def __init__(self, folder: Path, judge, every: int = 500) -> None:
+        self.folder, self.judge, self.every = folder, judge, every
+
+    def start(self, trainer: Trainer) -> None:
+        self.scores = [pair for pair in read_scores(self.folder)[1] if pair[0] <= trainer.step]
+
+    def step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            self.score(trainer)
+
+    def score(self, trainer: Trainer) -> None:
+        value = self.judge(trainer.ema)
+        if all(value < old for _, old in self.scores):
+            checkpoints.save_best(trainer, self.folder / "best.safetensors", f"{self.judge.name} {value:.4g}")
+        self.scores.append((trainer.step, value))
+        save_atomically(self.folder / "scores.csv", self.write)
+
+    def write(self, path: Path) -> None:
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows([("step", self.judge.name), *self.scores])
+
+    def stop(self, trainer: Trainer) -> None:
+        if trainer.step and (not self.scores or self.scores[-1][0] < trainer.step):
+            self.score(trainer)
+
+
+def read_scores(folder: Path) -> tuple[str, list[tuple[int, float]]]:
+    """The name of the distance of a run's `scores.csv`, and (step, value) pairs; none where there is no such file."""
+    try:
+        with open(folder / "scores.csv", newline="") as file:
+            (_, name), *rows = csv.reader(file)
+        return name, [(int(step), float(value)) for step, value in rows]
+    except (OSError, ValueError):
+        return "distance", []
+
+
 class TensorBoard(Callback):
     """Losses, and the grids that `Pictures` drew, for `tensorboard --logdir RUN`."""
 
@@ -205,6 +250,10 @@ class TensorBoard(Callback):
             self.image(trainer)
 
     def scalars(self, trainer: Trainer) -> None:
+        name, scores = read_scores(self.folder)
+        for step, value in scores:
+            if step > self.written:
+                self.writer.add_scalar(name, value, step)
         for step, row in enumerate(trainer.rows[self.written :], self.written + 1):
             for name, value in zip(COLUMNS, row, strict=True):
                 self.writer.add_scalar(name, value, step)

@@ -156,6 +156,20 @@ def save(trainer: Trainer, folder: Path) -> Path:
     return last
 
 
+def save_best(trainer: Trainer, path: Path, score: str) -> None:
+    """Save only the generator that makes the pictures, with what an export's card tells, and its score in words."""
+    prefix = "ema." if trainer.recipe.ema else "generator."
+    header = {
+        "format": FORMAT,
+        "recipe": trainer.recipe.to_json(),
+        "step": str(trainer.step),
+        "seconds": repr(trainer.seconds),
+        "machine": machine(trainer),
+        "score": score,
+    }
+    write_atomically(path, {prefix + name: t for name, t in trainer.ema.state_dict().items()}, header)
+
+
 def different(there: Recipe, here: Recipe) -> str:
     """What makes two recipes different runs, in words: all but budget, description and where the data lie."""
     pairs = there.differs(here).items()
@@ -296,6 +310,7 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
         "minutes": round(float(header["seconds"]) / 60, 1),
         "machine": header.get("machine", ""),
+        **({"chosen_by": header["score"]} if "score" in header else {}),
         "parameters": sum(v.numel() for k, v in weights.items() if "running" not in k and "num_batches" not in k),
         **texts,
     }

@@ -55,23 +55,36 @@ def smooth(values: list[float], keep: float = 0.95) -> np.ndarray:
     return out
 
 
-def curves(history: dict[str, list[float]], title: str = "", mark: int | None = None):
-    """Losses above, mean D(x) and D(G(z)) below, against steps; faint raw values under a smooth line.
+def curves(
+    history: dict[str, list[float]],
+    title: str = "",
+    mark: int | None = None,
+    scores: list[tuple[int, float]] = (),
+    score_name: str = "distance",
+):
+    """Losses above, mean D(x) and D(G(z)) below, then scores, against steps; faint raw values under a smooth line.
 
     Args:
         history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
         mark: a step to mark with a vertical line.
+        scores: (step, distance) pairs; the best one is marked.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     from matplotlib.figure import Figure
 
-    both = "d_real" in history
-    figure = Figure(figsize=(8, 5 if both else 3), layout="constrained")
-    above, *rest = panels = figure.subplots(1 + both, 1, sharex=True, squeeze=False)[:, 0]
+    both, scored = "d_real" in history, bool(scores)
+    figure = Figure(figsize=(8, 3 + 2 * both + 2 * scored), layout="constrained")
+    above, *rest = panels = figure.subplots(1 + both + scored, 1, sharex=True, squeeze=False)[:, 0]
     lines = [(above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--")]
-    for below in rest:
+    if scored:
+        steps, values = zip(*scores, strict=True)
+        step, best = min(scores, key=lambda pair: pair[1])
+        panels[-1].plot(steps, values, ".-", color=GREEN, label=score_name)
+        panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
+        panels[-1].set(ylabel="lower is better", ylim=(0, None))
+    for below in rest[:both]:
         lines += [
             (below, "d_real", "mean D(x), real", BLUE, "-"),
             (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"),

@@ -37,6 +37,8 @@ def train(
     resume: bool = False,
     callbacks=(),
     save_every: float = 60.0,
+    judge=None,
+    score_every: int = 500,
     progress: bool = True,
 ) -> Trainer:
     """Train `recipe` in a run folder that loses nothing: checkpoints, grid, curves, GIF, history and TensorBoard logs.
@@ -47,6 +49,8 @@ def train(
         resume: go on where the folder's newest checkpoint stopped. Budgets are totals: a finished run stays as it is.
         callbacks: more of your own, called after those of the run.
         save_every: seconds between checkpoints.
+        judge: generator → distance, for example `evaluation.Judge(held_out_images)`, asked every `score_every` steps:
+            the scores go under the loss curves, and the best generator is kept as `best.safetensors`.
 
     Returns:
         The trainer, whose `ema` makes the pictures and whose `history` holds the curves. Ctrl-C saves and returns too.
@@ -70,6 +74,8 @@ def train(
                 pictures.start(trainer), pictures.stop(trainer)
             return trainer
         own = [cb.Progress()] if progress else []
+        if judge:
+            own.append(cb.Tolerant(cb.Scores(folder, judge, score_every)))
         own += [cb.Checkpoints(folder, save_every), pictures, cb.Tolerant(cb.TensorBoard(folder))]
         try:
             trainer.fit([*own, *callbacks])

@@ -1,0 +1,283 @@
+"""How good are these images? Scores that carry their protocol, and the command that makes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import checkpoints, data, features
+from .data.folder import atomic
+from .errors import CourseError, nearest
+from .latent import generate
+from .metrics import Pairs, copying, frechet_distance, inception_score, kid, moments, precision_recall
+from .plots import to_uint8
+
+METRICS = ("frechet", "kernel", "precision", "recall", "density", "coverage", "classifier", "copying")
+DEFAULT = ("frechet", "kernel", "precision", "recall", "copying")
+INCEPTION_NAMES = {"frechet": "FID", "kernel": "KID", "classifier": "IS"}
+OTHER_NAMES = {"frechet": "FD", "kernel": "KD", "classifier": "CS"}
+LOWER_IS_BETTER = ("frechet", "kernel", "copying")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number, and all that must be known to compare it with another.
+
+    Attributes:
+        metric: one of METRICS.   value: the mean over draws.
+        spread: standard deviation over fresh samples of one generator, or None for a single draw. How much a second
+            training run would change the score is another matter, and not in here.
+        draws: how many fresh sets of n images were scored.   n: images in each.
+        reference: name, number and digest of the real images.
+        network, weights, resize: what made the features (see `features.Extractor`).
+        floor: the same score for n other real images: nobody gets below it but by chance, or by copying.
+        subject: what was scored.   day: when, ISO 8601.
+    """
+
+    metric: str
+    value: float
+    spread: float | None
+    draws: int
+    n: int
+    reference: str
+    network: str
+    weights: str
+    resize: str
+    floor: float | None
+    subject: str
+    day: str = dataclasses.field(default_factory=lambda: date.today().isoformat())
+
+    @property
+    def name(self) -> str:
+        """FID, KID and IS with Inception's features; with others FD, KD and CS of that network."""
+        if self.network in features.PROTOCOLS:
+            return INCEPTION_NAMES.get(self.metric, self.metric)
+        return f"{OTHER_NAMES.get(self.metric, self.metric)}({self.network})"
+
+    @property
+    def protocol(self) -> dict[str, str | int]:
+        """What two scores must share to be comparable; the kernel distance, having no bias, may differ in n."""
+        keys = ["metric", "reference", "network", "weights", "resize"] + ["n"] * (self.metric != "kernel")
+        return {key: getattr(self, key) for key in keys}
+
+    def __str__(self) -> str:
+        spread = f" ± {self.spread:.2g}" if self.spread is not None else ""
+        floor = f", real images {self.floor:.4g}" if self.floor is not None else ""
+        return (
+            f"{self.name} {self.value:.4g}{spread}{floor} | {self.subject} | {self.draws} x {self.n:,} images against "
+            f"{self.reference} | {self.network} {self.weights}, {self.resize} | {self.day}"
+        )
+
+    def __sub__(self, other: Score) -> float:
+        """The difference of two values.
+
+        Raises:
+            CourseError: they were not measured alike; the message says in what.
+        """
+        if not isinstance(other, Score):
+            return NotImplemented
+        mine, theirs = self.protocol, other.protocol
+        if unlike := [f"{k} {mine[k]} against {theirs[k]}" for k in mine if mine[k] != theirs[k]]:
+            raise CourseError(f"These scores cannot be compared: {'; '.join(unlike)}. Measure both in one way.")
+        return self.value - other.value
+
+    def __lt__(self, other: Score) -> bool:
+        return self - other < 0
+
+    def __gt__(self, other: Score) -> bool:
+        return self - other > 0
+
+
+def fingerprint(images: np.ndarray) -> str:
+    """8 hex digits of the SHA-256 of all pixels."""
+    total = hashlib.sha256(repr(images.shape).encode())
+    for start in range(0, len(images), 4096):
+        total.update(np.ascontiguousarray(images[start : start + 4096]))
+    return total.hexdigest()[:8]
+
+
+def cached_features(images: np.ndarray, extractor: features.Extractor, progress: bool = False) -> tuple[Tensor, Tensor]:
+    """Features and logits of real images, computed once and kept in the cache."""
+    key = f"{extractor.name}-{extractor.weights}-{fingerprint(images)}"
+    path = data.cache_dir() / "features" / f"{key}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return torch.from_numpy(kept["features"]), torch.from_numpy(kept["logits"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        found, logits = extractor.with_logits(images, progress=progress)
+        with atomic(path, found.nbytes + logits.nbytes) as file:
+            np.savez(file, features=found.numpy(), logits=logits.numpy())
+        return found, logits
+
+
+Sampler = Callable[[int, int], np.ndarray]  # (n, seed) → uint8 (n, C, H, W)
+
+
+def samples_of(source: str | Path, channels: int = 3, image_size: int = 64) -> tuple[Sampler, int | None]:
+    """Where images to score come from: a generator, a `.npy` file, a folder or a zip.
+
+    Returns:
+        The sampler, and how many images there are at all (None: as many as you like).
+
+    Raises:
+        CourseError: nothing there, or not images.
+    """
+    path = Path(source).expanduser()
+    if path.suffix == ".npy":
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise CourseError(f"{path} is no array of images that can be read ({error}).") from None
+        if array.ndim != 4 or array.shape[3] not in (1, 3) or array.dtype != np.uint8 or not len(array):
+            raise CourseError(
+                f"{path} must hold uint8 images (N, H, W, 1 or 3), as the command sample writes; it holds "
+                f"{array.dtype} {array.shape}."
+            )
+        return (lambda n, seed: np.ascontiguousarray(array[:n].transpose(0, 3, 1, 2))), len(array)
+    if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
+        from .data.folder import open_folder
+
+        images = open_folder(path, image_size, channels).images
+        return (lambda n, seed: np.array(images[:n])), len(images)
+    generator = checkpoints.load_generator(source)
+    return (lambda n, seed: draw(generator, n, seed)), None
+
+
+def draw(generator: nn.Module, n: int, seed: int) -> np.ndarray:
+    """n images uint8 (n, C, H, W) of a generator."""
+    z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
+    return to_uint8(generate(generator, z)).numpy()
+
+
+def measure(
+    fake: Tensor, logits: Tensor, real: Tensor, wanted: tuple[str, ...], train: Tensor | None
+) -> dict[str, float]:
+    """Each wanted metric of one draw; features (N, D), logits (N, K)."""
+    found: dict[str, float] = {}
+    if "frechet" in wanted:
+        found["frechet"] = frechet_distance(fake, real)
+    if set(wanted) & {"kernel", "precision", "recall", "density", "coverage"}:
+        pairs = Pairs(fake, real)
+        found |= {"kernel": kid(pairs).value, **precision_recall(pairs)}
+    if "classifier" in wanted:
+        found["classifier"] = inception_score(logits).value
+    if "copying" in wanted and train is not None:
+        result = copying(fake, train, real)
+        found["copying"] = (result.share - result.chance) / (1 - result.chance)
+    return {name: found[name] for name in wanted if name in found}
+
+
+def evaluate(
+    source: str | Path | nn.Module,
+    images: str | Path,
+    n: int | None = None,
+    metrics: tuple[str, ...] = DEFAULT,
+    network: str | None = None,
+    draws: int = 3,
+    progress: bool = True,
+) -> dict[str, Score]:
+    """Score a generator, or images in a file or folder, against the held-out images of a data set.
+
+    Args:
+        source: a shipped name, run folder, checkpoint, `.npy` file, folder or zip of images; or a generator.
+        images: the data set's name or path.
+        n: images to score; None takes as many as are held out (at most 10,000).
+        metrics: of METRICS.
+        network: of `features.load`; None takes the data set's own (`features.default_for`).
+        draws: fresh sets of n images from a generator, for the spread.
+
+    Returns:
+        metric → Score; `copying` is the share of fakes nearest to training images beyond chance: 0 honest, 1 all.
+
+    Raises:
+        CourseError: unknown metric, too few images, weights or data that cannot be had.
+    """
+    for name in metrics:
+        if name not in METRICS:
+            raise CourseError(f"No metric '{name}'.{nearest(name, METRICS)} Metrics: {', '.join(METRICS)}.")
+    held_out, train = data.load(images, split="held-out"), data.load(images)
+    _, channels, size, _ = held_out.images.shape
+    if isinstance(source, nn.Module):
+        sample, limit, subject = (lambda k, seed: draw(source, k, seed)), None, type(source).__name__
+    else:
+        (sample, limit), subject = samples_of(source, channels, size), Path(source).name
+    n = n or min(len(held_out), 10_000, limit or 10_000)
+    if n < 10:
+        raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")
+    if limit is not None and limit < n:
+        raise CourseError(f"{subject} holds {limit:,} images, and n is {n:,}: give a smaller n.")
+    draws = max(1, draws if limit is None else min(draws, 1))
+    extractor = features.load(network or features.default_for(held_out))
+    real, _ = cached_features(held_out.images, extractor, progress)
+    order = np.random.default_rng(0).permutation(len(train))  # Inception takes long: it sees n training images only
+    rows = order[: n if extractor.name in features.PROTOCOLS else 60_000]
+    train_features, train_logits = cached_features(train.images[rows], extractor, progress)
+    floor = measure(train_features[:n], train_logits[:n], real, metrics, None) if len(train) >= n else {}
+    found = [
+        measure(*extractor.with_logits(sample(n, seed), progress=progress), real, metrics, train_features)
+        for seed in range(draws)
+    ]
+    reference = f"{held_out.name}, {len(held_out):,} images {fingerprint(held_out.images)}"
+    return {
+        name: Score(
+            name,
+            mean(f[name] for f in found),
+            stdev(f[name] for f in found) if draws > 1 else None,
+            draws,
+            n,
+            reference,
+            extractor.name,
+            extractor.weights,
+            extractor.resize,
+            floor.get(name),
+            subject,
+        )
+        for name in metrics
+    }
+
+
+def table(scores: dict[str, Score]) -> str:
+    """The scores as lines of text: one for each metric, then the protocol that they share."""
+    first = next(iter(scores.values()))
+    lines = [f"{'':<22}{'value':>10}{'spread':>10}{'real images':>14}   better"]
+    for s in scores.values():
+        spread = f"{s.spread:.2g}" if s.spread is not None else "-"
+        floor = f"{s.floor:.4g}" if s.floor is not None else "-"
+        better = "lower" if s.metric in LOWER_IS_BETTER else "higher"
+        lines.append(f"{s.name:<22}{s.value:>10.4g}{spread:>10}{floor:>14}   {better}")
+    protocol = str(first).split(" | ", 1)[1]
+    return "\n".join([*lines, protocol])
+
+
+def to_json(scores: dict[str, Score]) -> str:
+    return json.dumps({name: {"name": s.name, **dataclasses.asdict(s)} for name, s in scores.items()}, indent=2)
+
+
+class Judge:
+    """Scores a generator while it trains, on a fixed budget: n images of the same latents against a reference.
+
+    Args:
+        reference: real images uint8 (N, C, H, W) that the run does not train on.
+        network: of `features.load`.
+        n: images a score; 1,000 take about a second on two cores with a network of the course.
+    """
+
+    def __init__(self, reference: data.ImageSet, network: str | None = None, n: int = 1000) -> None:
+        self.extractor = features.load(network or features.default_for(reference))
+        self.reference = moments(cached_features(reference.images, self.extractor)[0])
+        self.n, self.name = n, f"FD({self.extractor.name})"
+
+    def __call__(self, generator: nn.Module) -> float:
+        """The Fréchet distance now."""
+        return frechet_distance(moments(self.extractor(draw(generator, self.n, 0))), self.reference)

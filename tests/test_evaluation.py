@@ -1,0 +1,218 @@
+"""Scores with their protocol, the command that makes them, and scoring while training."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gan_helpers import checkpoints, data, evaluation, features, runs
+from gan_helpers.__main__ import main
+from gan_helpers.errors import CourseError
+from gan_helpers.evaluation import Score
+from gan_helpers.recipes import RECIPES
+
+SCORE = Score(
+    "frechet", 12.3, 0.4, 3, 1000, "faces-held-out, 1,000 images abcd1234", "faces-net", "12345678", "none", 1.5, "x"
+)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_score_prints_its_whole_protocol_as_one_line():
+    text = str(SCORE)
+    for part in (
+        "FD(faces-net) 12.3 ± 0.4",
+        "real images 1.5",
+        "3 x 1,000 images",
+        "faces-held-out",
+        "abcd1234",
+        "12345678",
+    ):
+        assert part in text
+    assert SCORE.day in text and "\n" not in text
+
+
+def test_only_inceptions_distance_is_called_fid():
+    assert replace(SCORE, network="inception").name == "FID"
+    assert replace(SCORE, network="inception-pytorch-fid", metric="kernel").name == "KID"
+    assert SCORE.name == "FD(faces-net)" and replace(SCORE, metric="kernel").name == "KD(faces-net)"
+
+
+def test_the_kernel_distance_may_differ_in_n_because_it_has_no_bias():
+    kernel = replace(SCORE, metric="kernel")
+    assert kernel - replace(kernel, n=50) == 0
+
+
+def test_scores_of_one_protocol_compare():
+    better = replace(SCORE, value=10.0, subject="y", day="2000-01-01", spread=None, draws=1)
+    assert better < SCORE and better < SCORE and SCORE - better == pytest.approx(2.3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"n": 500}, "n 500 against 1000"),
+        ({"reference": "faces, 9,000 images"}, "reference faces, 9,000 images against faces-held-out"),
+        ({"network": "inception"}, "network inception against faces-net"),
+        ({"weights": "87654321"}, "weights"),
+        ({"resize": "bilinear"}, "resize bilinear against none"),
+        ({"metric": "kernel"}, "metric kernel against frechet"),
+    ],
+)
+def test_scores_of_unlike_protocols_do_not(change, words):
+    for compare in (lambda a, b: a - b, lambda a, b: a < b, lambda a, b: a > b):
+        with pytest.raises(CourseError, match=f"cannot be compared: .*{words}"):
+            compare(replace(SCORE, **change), SCORE)
+    with pytest.raises(TypeError):
+        SCORE - 89.68
+
+
+# --- evaluate ---
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Real faces that stand for samples: good ones, noisy ones, and copies of training images."""
+    train, held_out = data.load("faces"), data.load("faces", split="held-out")
+    rng = np.random.default_rng(0)
+    noisy = (held_out.images[:300].astype(int) + rng.integers(-40, 41, (300, 3, 64, 64))).clip(0, 255).astype(np.uint8)
+    for name, images in {"good": held_out.images[:300], "noisy": noisy, "copies": train.images[5000:5300]}.items():
+        np.save(tmp_path / f"{name}.npy", images.transpose(0, 2, 3, 1))
+    return tmp_path
+
+
+def test_scores_know_noise_and_copies_and_come_with_a_floor(files):
+    scores = {
+        name: evaluation.evaluate(files / f"{name}.npy", "faces", progress=False)
+        for name in ("good", "noisy", "copies")
+    }
+    distance = {name: s["frechet"] for name, s in scores.items()}
+    assert distance["good"] < distance["noisy"] and distance["noisy"] - distance["good"] > 5 * distance["good"].floor
+    assert distance["copies"].value < 3 * distance["copies"].floor  # the distance likes copies as it likes real images
+    assert scores["copies"]["copying"].value == 1 and scores["good"]["copying"].value < 0
+    first = distance["good"]
+    assert first.draws == 1 and first.spread is None and first.n == 300 and "1,000 images" in first.reference
+
+
+def test_a_generator_is_scored_on_fresh_draws():
+    scores = evaluation.evaluate("dcgan-faces", "faces", n=100, draws=2, progress=False)
+    assert list(scores) == list(evaluation.DEFAULT)
+    assert all(s.draws == 2 and s.spread is not None and s.n == 100 for s in scores.values())
+    assert scores["frechet"].spread > 0 and scores["frechet"].value > scores["frechet"].floor
+    again = evaluation.evaluate("dcgan-faces", "faces", n=100, draws=2, progress=False)
+    assert again["frechet"].value == pytest.approx(scores["frechet"].value, rel=1e-4)
+
+
+def test_features_of_real_images_are_computed_once(monkeypatch):
+    images = data.load("fashion", split="held-out").images[:50]
+    net = features.load("fashion-net")
+    first = evaluation.cached_features(images, net)
+    blind = replace(net, function=None)
+    for mine, kept in zip(first, evaluation.cached_features(images, blind), strict=True):
+        assert torch.equal(mine, kept)
+    with pytest.raises(TypeError):
+        evaluation.cached_features(images[::-1], blind)  # other images are another entry
+
+
+def test_the_command_prints_a_table_and_writes_json(files, capsys):
+    out = files / "scores.json"
+    metrics = ",".join(evaluation.METRICS)
+    arguments = [
+        "evaluate",
+        str(files / "good.npy"),
+        "--data",
+        "faces",
+        "--n",
+        "200",
+        "--metrics",
+        metrics,
+        "--out",
+        str(out),
+    ]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    for part in ("FD(faces-net)", "KD(faces-net)", "CS(faces-net)", "density", "coverage", "real images", "faces-net "):
+        assert part in shown
+    found = json.loads(out.read_text())
+    assert (
+        set(found) == set(evaluation.METRICS)
+        and found["frechet"]["n"] == 200
+        and found["frechet"]["name"] == "FD(faces-net)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["good.npy", "--data", "faces", "--n", "301"], "holds 300 images, and n is 301"),
+        (["good.npy", "--data", "faces", "--n", "5"], "too few"),
+        (["good.npy", "--data", "facess"], "No data set or folder 'facess'. Did you mean 'faces'"),
+        (["good.npy", "--data", "faces", "--metrics", "fidd"], "No metric 'fidd'"),
+        (["good.npy", "--data", "faces", "--features", "face-net"], "No network 'face-net'. Did you mean 'faces-net'"),
+        (["floats.npy", "--data", "faces"], "must hold uint8 images"),
+        (["text.npy", "--data", "faces"], "no array of images"),
+        (["absent", "--data", "faces"], "No checkpoint, run folder or shipped generator"),
+        (["good.npy", "--data", "faces", "--out", "scores.txt"], "--out must end in .json"),
+    ],
+)
+def test_bad_arguments_are_told_in_one_line(arguments, words, files, capsys):
+    np.save(files / "floats.npy", np.zeros((20, 8, 8, 3)))
+    (files / "text.npy").write_text("hello")
+    source = files / arguments[0]
+    assert main(["evaluate", str(source) if source.suffix else arguments[0], *arguments[1:]]) == 1
+    told = capsys.readouterr().err
+    assert words in told and "Traceback" not in told
+
+
+# --- while training ---
+
+TINY = RECIPES["first-minute"].but(image_size=16, g_width=4, d_width=4, steps=6)
+
+
+def test_a_run_is_scored_and_keeps_its_best(tmp_path):
+    values = iter([3.0, 1.0, 2.0])
+
+    def judge(generator):
+        judge.seen.append(next(iter(generator.parameters())).clone())
+        return next(values)
+
+    judge.name, judge.seen = "FD(test)", []
+    folder = tmp_path / "run"
+    trainer = runs.train(TINY, data.load("faces"), folder, judge=judge, score_every=2, progress=False)
+    rows = [line.split(",") for line in (folder / "scores.csv").read_text().split()]
+    assert rows == [["step", "FD(test)"], ["2", "3.0"], ["4", "1.0"], ["6", "2.0"]]
+    best = checkpoints.load_generator(folder / "best.safetensors")
+    assert torch.equal(next(iter(best.parameters())), judge.seen[1])
+    assert not torch.equal(judge.seen[1], next(iter(trainer.ema.parameters())))
+    exported = checkpoints.export_generator(folder / "best.safetensors", tmp_path / "best.safetensors")
+    card = checkpoints.load_generator(exported).card
+    assert card["steps"] == 4 and card["chosen_by"] == "FD(test) 1" and (folder / "losses.png").exists()
+
+
+def test_scores_go_on_after_a_resume(tmp_path):
+    def judge(generator):
+        return 1.0
+
+    judge.name, folder = "FD(test)", tmp_path / "run"
+    runs.train(TINY, data.load("faces"), folder, judge=judge, score_every=2, progress=False)
+    runs.train(TINY.but(steps=8), data.load("faces"), folder, judge=judge, score_every=2, resume=True, progress=False)
+    assert [line.split(",")[0] for line in (folder / "scores.csv").read_text().split("\n")][:5] == [
+        "step",
+        "2",
+        "4",
+        "6",
+        "8",
+    ]
+
+
+def test_a_judge_prefers_faces_to_noise():
+    judge = evaluation.Judge(data.load("faces", split="held-out"), n=200)
+    assert judge.name == "FD(faces-net)"
+    trained = checkpoints.load_generator("dcgan-faces")
+    untrained = runs.Trainer(trained.recipe, data.load("faces").images[:16]).generator
+    assert judge(trained) < judge(untrained)
