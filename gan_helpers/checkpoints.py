@@ -146,6 +146,7 @@ def save(trainer: Trainer, folder: Path) -> Path:
         "seconds": repr(trainer.seconds),
         "images": trainer.batches.fingerprint,
         "scaler": json.dumps(trainer.scaler.state_dict()),
+        "classes": json.dumps(trainer.class_names),
         "machine": machine(trainer),
     }
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
@@ -242,7 +243,8 @@ def load_generator(source: str | Path) -> nn.Module:
         source: a shipped name, a run folder, a checkpoint, or an exported generator.
 
     Returns:
-        The net (the moving average where the run had one), with its `recipe` and its `card` (a dict) as attributes.
+        The net (the moving average where the run had one) with the attributes `recipe`, `card` (a dict), and
+        `class_names` in the order of its classes (empty if it draws no class at will).
 
     Raises:
         CourseError: not found, damaged, or weights that don't fit the recipe in the file.
@@ -262,9 +264,27 @@ def load_generator(source: str | Path) -> nn.Module:
     fill(generator.state_dict(), tensors, prefix, path)
     try:
         generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
+        names = tuple(map(str, json.loads(header.get("classes", "[]"))))
     except (ValueError, TypeError, RecursionError):
         raise CourseError(f"{path}: its card is damaged.") from None
+    if recipe.conditional and len(names) != recipe.num_classes:
+        raise CourseError(f"{path}: it should name {recipe.num_classes} classes, and names {len(names)}.")
+    generator.class_names = names if recipe.conditional else ()
     return generator.eval().requires_grad_(False)
+
+
+def class_number(generator: nn.Module, name: str) -> int:
+    """The number of a class that a loaded generator draws, by its name or its number.
+
+    Raises:
+        CourseError: no such class, or a generator that draws no class at will; the message says what there is.
+    """
+    names = generator.class_names
+    if not names:
+        raise CourseError(f"{generator.recipe.name} draws no class at will: its generator is never told one.")
+    if name not in names and not (name.isdecimal() and int(name) < len(names)):
+        raise CourseError(f"There is no class '{name}'.{nearest(name, names)} Classes: {', '.join(names)}.")
+    return names.index(name) if name in names else int(name)
 
 
 def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
@@ -296,10 +316,16 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
         "minutes": round(float(header["seconds"]) / 60, 1),
         "machine": header.get("machine", ""),
-        "parameters": sum(v.numel() for k, v in weights.items() if "running" not in k and "num_batches" not in k),
+        "parameters": models.count_parameters(load_generator(path)),
         **texts,
     }
-    write_atomically(out, weights, {"format": FORMAT, "recipe": recipe.to_json(), "card": json.dumps(card)})
+    kept = {
+        "format": FORMAT,
+        "recipe": recipe.to_json(),
+        "card": json.dumps(card),
+        "classes": header.get("classes", "[]"),
+    }
+    write_atomically(out, weights, kept)
     lines = [f"# {out.stem}", "", recipe.about + ".", "", "| | |", "|---|---|"]
     for key, value in card.items():
         if isinstance(value, dict):
