@@ -28,7 +28,7 @@ def list_all(o: argparse.Namespace) -> None:
     for title, rows in table.items():
         print(f"{title}:")
         for name, about in rows.items():
-            print(f"  {name:<16} {about}")
+            print(f"  {name:<20} {about}")
 
 
 def train(o: argparse.Namespace) -> int:
