@@ -28,7 +28,7 @@ def list_all(o: argparse.Namespace) -> None:
     for title, rows in table.items():
         print(f"{title}:")
         for name, about in rows.items():
-            print(f"  {name:<16} {about}")
+            print(f"  {name:<20} {about}")
 
 
 def train(o: argparse.Namespace) -> int:
@@ -67,11 +67,15 @@ def sample(o: argparse.Namespace) -> None:
         raise CourseError(f"--n must lie between 1 and 100,000; got {o.n}.")
     if not 0 <= o.seed < 2**32:
         raise CourseError(f"--seed must lie between 0 and {2**32 - 1}; got {o.seed}.")
+    import torch
+
     from . import checkpoints, plots
     from .latent import draw_z, generate
 
     generator = checkpoints.load_generator(o.source)
-    images = plots.to_uint8(generate(generator, draw_z(o.n, generator.recipe.latent_dim, o.seed)))  # (N, C, S, S)
+    labels = torch.full((o.n,), checkpoints.class_number(generator, o.kind)) if o.kind is not None else None
+    z = draw_z(o.n, generator.recipe.latent_dim, o.seed)  # (N, latent_dim)
+    images = plots.to_uint8(generate(generator, z, labels))  # (N, C, S, S)
     if out.suffix.lower() == ".png":
         plots.save_atomically(out, plots.grid(images).save)
     else:
@@ -183,6 +187,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
     c.add_argument("--n", type=int, default=64)
     c.add_argument("--seed", type=int, default=0)
+    c.add_argument("--class", dest="kind", metavar="CLASS", help="a class by name or number (default: each in turn)")
     c.add_argument("--out", required=True, help="FILE.png (a grid) or FILE.npy (uint8 N x H x W x C)")
 
     c = command("animate", animate, "make an animation of a run's fixed-noise grids")

@@ -106,11 +106,15 @@ class Checkpoints(Callback):
 
 
 FRAME_STEPS = sorted({0, *(round(8 * 1.09**k) for k in range(150))})  # dense at first: most of learning happens there
+COLUMNS_OF_CLASSES = 8  # images of each class
 
 
 class Pictures(Callback):
     """`frames/STEP.png` of the same 64 latents as the run goes on; at each save `samples.png`, `losses.png`,
-    `history.csv`; at the end `training.gif` (the upper half of the grid, at most 3 MB)."""
+    `history.csv`; at the end `training.gif` (half of the grid, at most 3 MB).
+
+    A conditional generator shows a class in each row, of the same 8 latents.
+    """
 
     def __init__(self, folder: Path, count: int = 64, seconds: float = 60.0) -> None:
         self.folder, self.count, self.seconds = folder, count, seconds
@@ -122,7 +126,10 @@ class Pictures(Callback):
         for path in frame_files(self.folder):
             if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
                 path.unlink()
-        self.z = fixed_noise(trainer, self.count)
+        self.z, self.labels = fixed_noise(trainer, self.count), None
+        if classes := trainer.generator.num_classes:
+            self.z = self.z[:COLUMNS_OF_CLASSES].repeat(classes, 1)
+            self.labels = torch.arange(classes).repeat_interleave(COLUMNS_OF_CLASSES)
         self.last, self.drawn = -1, time.perf_counter()
         if trainer.step == 0:
             self.frame(trainer)
@@ -132,7 +139,8 @@ class Pictures(Callback):
         if trainer.step == self.last:
             return
         self.last = trainer.step
-        image = grid(generate(trainer.ema, self.z))
+        columns = None if self.labels is None else COLUMNS_OF_CLASSES
+        image = grid(generate(trainer.ema, self.z, self.labels), columns)
         save_atomically(self.folder / "frames" / f"{trainer.step:08d}.png", image.save)
         save_atomically(self.folder / "samples.png", image.save)
 
@@ -163,8 +171,9 @@ class Pictures(Callback):
         self.frame(trainer)
         self.sheets(trainer)
         drawn = frames(self.folder)
-        upper = (0, 0, drawn[0].width, (drawn[0].height - 2) // 2)  # half of the images, so that the GIF stays small
-        animate([f.crop(upper) for f in drawn], self.folder / "training.gif", max_bytes=3_000_000)
+        w, h = drawn[0].size  # half of the images, so that the GIF stays small, but of every class
+        half = (0, 0, w, (h - 2) // 2) if self.labels is None else (0, 0, (w - 2) // 2, h)
+        animate([f.crop(half) for f in drawn], self.folder / "training.gif", max_bytes=3_000_000)
 
 
 def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:

@@ -119,6 +119,18 @@ def parts(trainer: Trainer) -> dict[str, dict[str, Tensor]]:
     } | ({"ema.": trainer.ema.state_dict()} if trainer.recipe.ema else {})
 
 
+def about_run(trainer: Trainer) -> dict[str, str]:
+    """The header that checkpoints and best generators share."""
+    return {
+        "format": FORMAT,
+        "recipe": trainer.recipe.to_json(),
+        "step": str(trainer.step),
+        "seconds": repr(trainer.seconds),
+        "classes": json.dumps(trainer.class_names),
+        "machine": machine(trainer),
+    }
+
+
 def machine(trainer: Trainer) -> str:
     """Device, threads and PyTorch version, for cards."""
     name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else trainer.device.type
@@ -139,15 +151,8 @@ def save(trainer: Trainer, folder: Path) -> Path:
         if not tensor.isfinite().all():
             raise Diverged(f"The run diverged by step {trainer.step}: {name} is not finite. {ADVICE}")
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
-    header = {
-        "format": FORMAT,
-        "recipe": trainer.recipe.to_json(),
-        "step": str(trainer.step),
-        "seconds": repr(trainer.seconds),
-        "images": trainer.batches.fingerprint,
-        "scaler": json.dumps(trainer.scaler.state_dict()),
-        "machine": machine(trainer),
-    }
+    scaler = json.dumps(trainer.scaler.state_dict())
+    header = about_run(trainer) | {"images": trainer.batches.fingerprint, "scaler": scaler}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
     if last.exists():
@@ -159,15 +164,8 @@ def save(trainer: Trainer, folder: Path) -> Path:
 def save_best(trainer: Trainer, path: Path, score: str) -> None:
     """Save only the generator that makes the pictures, with what an export's card tells, and its score in words."""
     prefix = "ema." if trainer.recipe.ema else "generator."
-    header = {
-        "format": FORMAT,
-        "recipe": trainer.recipe.to_json(),
-        "step": str(trainer.step),
-        "seconds": repr(trainer.seconds),
-        "machine": machine(trainer),
-        "score": score,
-    }
-    write_atomically(path, {prefix + name: t for name, t in trainer.ema.state_dict().items()}, header)
+    tensors = {prefix + name: t for name, t in trainer.ema.state_dict().items()}
+    write_atomically(path, tensors, about_run(trainer) | {"score": score})
 
 
 def different(there: Recipe, here: Recipe) -> str:
@@ -256,7 +254,8 @@ def load_generator(source: str | Path) -> nn.Module:
         source: a shipped name, a run folder, a checkpoint, or an exported generator.
 
     Returns:
-        The net (the moving average where the run had one), with its `recipe` and its `card` (a dict) as attributes.
+        The net (the moving average where the run had one) with the attributes `recipe`, `card` (a dict), and
+        `class_names` in the order of its classes (empty if it draws no class at will).
 
     Raises:
         CourseError: not found, damaged, or weights that don't fit the recipe in the file.
@@ -276,9 +275,27 @@ def load_generator(source: str | Path) -> nn.Module:
     fill(generator.state_dict(), tensors, prefix, path)
     try:
         generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
+        names = tuple(map(str, json.loads(header.get("classes", "[]"))))
     except (ValueError, TypeError, RecursionError):
         raise CourseError(f"{path}: its card is damaged.") from None
+    if recipe.conditional and len(names) != recipe.num_classes:
+        raise CourseError(f"{path}: it should name {recipe.num_classes} classes, and names {len(names)}.")
+    generator.class_names = names if recipe.conditional else ()
     return generator.eval().requires_grad_(False)
+
+
+def class_number(generator: nn.Module, name: str) -> int:
+    """The number of a class that a loaded generator draws, by its name or its number.
+
+    Raises:
+        CourseError: no such class, or a generator that draws no class at will; the message says what there is.
+    """
+    names = generator.class_names
+    if not names:
+        raise CourseError(f"{generator.recipe.name} draws no class at will: its generator is never told one.")
+    if name not in names and not (name.isdecimal() and int(name) < len(names)):
+        raise CourseError(f"There is no class '{name}'.{nearest(name, names)} Classes: {', '.join(names)}.")
+    return names.index(name) if name in names else int(name)
 
 
 def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
@@ -311,10 +328,16 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         "minutes": round(float(header["seconds"]) / 60, 1),
         "machine": header.get("machine", ""),
         **({"chosen_by": header["score"]} if "score" in header else {}),
-        "parameters": sum(v.numel() for k, v in weights.items() if "running" not in k and "num_batches" not in k),
+        "parameters": models.count_parameters(load_generator(path)),
         **texts,
     }
-    write_atomically(out, weights, {"format": FORMAT, "recipe": recipe.to_json(), "card": json.dumps(card)})
+    kept = {
+        "format": FORMAT,
+        "recipe": recipe.to_json(),
+        "card": json.dumps(card),
+        "classes": header.get("classes", "[]"),
+    }
+    write_atomically(out, weights, kept)
     lines = [f"# {out.stem}", "", recipe.about + ".", "", "| | |", "|---|---|"]
     for key, value in card.items():
         if isinstance(value, dict):

@@ -13,16 +13,20 @@ def draw_z(n: int, latent_dim: int, seed: int = 0) -> Tensor:
     )
 
 
-def generate(generator: nn.Module, z: Tensor, batch: int = 256) -> Tensor:
+def generate(generator: nn.Module, z: Tensor, labels: Tensor | None = None, batch: int = 256) -> Tensor:
     """Images (N, C, S, S) in [-1, 1] from z (N, latent_dim), on the generator's device.
 
+    A conditional generator draws the classes `labels` (N,), or by default each class in turn: 0, 1, 2, …
     BatchNorm uses its running statistics, so no image depends on its batch-mates (soumith/dcgan.torch#19).
     """
     parameter = next(generator.parameters())
     training = generator.training
     generator.eval()
     with torch.no_grad():
-        images = torch.cat([generator(part) for part in z.to(parameter.device, parameter.dtype).split(batch)])
+        inputs = [z.to(parameter.device, parameter.dtype)]
+        if classes := getattr(generator, "num_classes", 0):
+            inputs.append((torch.arange(len(z)) % classes if labels is None else labels).to(parameter.device))
+        images = torch.cat([generator(*parts) for parts in zip(*(t.split(batch) for t in inputs), strict=True)])
     generator.train(training)
     return images
 

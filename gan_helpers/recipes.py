@@ -8,8 +8,18 @@ from dataclasses import dataclass, fields, replace
 
 from .errors import CourseError, nearest
 
-LOSS_NAMES = ("bce", "hinge")  # of losses.LOSSES, and of augment.AUGMENTATIONS, which would import torch
+# Of losses.LOSSES and augment.AUGMENTATIONS, which would import torch.
+LOSS_NAMES = ("bce", "hinge", "minimax", "least-squares", "wasserstein")
 AUGMENT_NAMES = ("brightness", "color", "translation", "cutout")
+FAMILIES = {  # of models/: the image sizes and the uses of labels that each knows
+    "dcgan": ((16, 32, 64, 128), ("", "pairs")),
+    "auxiliary": ((32,), ("", "pairs", "real", "acgan")),
+    "genzoo": ((28, 32), ("", "pairs")),
+    "linear": ((32,), ("", "pairs")),
+    "fid": ((32,), ("", "pairs")),
+    "sagan": ((32,), ("conditional",)),
+    "best": ((16, 32, 64, 128), ("", "pairs", "conditional")),
+}
 
 
 @dataclass(frozen=True)
@@ -20,23 +30,33 @@ class Recipe:
     about: str = ""
     # data
     data: str = "faces"  # a data set's name, or a folder or zip of images
-    image_size: int = 64  # 16, 32, 64 or 128 pixels
+    image_size: int = 64  # pixels; 16, 32, 64 or 128 in most families
     channels: int = 3
     flip: bool = False  # mirror half of the real images
+    labels: str = ""  # '' (unused), 'pairs' (a G and a D a class), 'conditional' (both nets are told the class), or a
+    # class head in D: 'real' (on real images only) or 'acgan' (on fakes too, whose class G is told)
+    num_classes: int = 10  # where labels are used
     # nets
+    family: str = "dcgan"  # the file in models/
     latent_dim: int = 100
     g_width: int = 64  # feature maps of G's last hidden layer
     d_width: int = 64  # feature maps of D's first layer
     d_norm: str = "batch"  # 'batch', 'spectral' or 'none'
-    slope: float = 0.2  # of D's LeakyReLU
+    slope: float = 0.2  # of D's LeakyReLU, and of G's where the family has it
+    d_dropout: float = 0.0  # families genzoo and fid
+    attention: bool = False  # self-attention on the 16x16 maps (family best; sagan always has it)
+    block: str = "norm,act"  # what follows a convolution, in order (family auxiliary)
+    learned_latent: bool = False  # learn mean and variance of the latent (family auxiliary)
     # game
-    loss: str = "bce"  # 'bce' (non-saturating) or 'hinge'
-    real_target: float = 1.0  # below 1: label smoothing (bce only)
-    fake_target: float = 0.0
+    loss: str = "bce"  # 'bce' (non-saturating), 'hinge', 'minimax', 'least-squares' or 'wasserstein'
+    real_target: float = 1.0  # below 1: label smoothing (bce, minimax and least-squares)
+    fake_target: float = 0.0  # above real_target: flipped labels
+    target_noise: float = 0.0  # D's targets lie up to this much nearer to each other, at random for each image
     instance_noise: float = 0.0  # standard deviation of noise on D's inputs, falling to 0 over the run
     augment: str = ""  # DiffAugment, comma-separated: brightness, color, translation, cutout
     r1: float = 0.0  # weight of the R1 penalty on D's gradient at real images
     r1_every: int = 8  # D steps from one R1 penalty to the next, which then counts that many times
+    gp: float = 0.0  # weight of the gradient penalty between real and fake images (for wasserstein)
     d_steps: int = 1  # D updates for each G update
     # optimisation
     batch_size: int = 128
@@ -44,6 +64,7 @@ class Recipe:
     d_lr: float = 2e-4
     beta1: float = 0.5
     beta2: float = 0.999
+    adam_eps: float = 1e-8  # 1e-7 in Keras
     decay: float = 0.0  # share of the run, at its end, over which the learning rates fall to 0
     ema: float = 0.0  # decay of the generator's moving average; 0: none
     amp: bool = True  # mixed precision, on CUDA only
@@ -57,14 +78,21 @@ class Recipe:
         for f in fields(self):
             object.__setattr__(self, f.name, _typed(f.name, f.type, getattr(self, f.name)))
         choices = {
-            "image_size": (16, 32, 64, 128),
+            "family": tuple(FAMILIES),
             "channels": (1, 3),
             "d_norm": ("batch", "spectral", "none"),
             "loss": LOSS_NAMES,
+            "block": ("norm,act", "act,norm", "act", "norm"),
         }
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise CourseError(f"{key} must be one of {', '.join(map(str, allowed))}; got {getattr(self, key)!r}.")
+        for key, allowed in zip(("image_size", "labels"), FAMILIES[self.family], strict=True):
+            if getattr(self, key) not in allowed:
+                known = ", ".join(str(value) or "none ('')" for value in allowed)
+                raise CourseError(
+                    f"{key} of the family {self.family} must be one of {known}; got {getattr(self, key)!r}."
+                )
         for name in filter(None, self.augment.split(",")):
             if name not in AUGMENT_NAMES:
                 raise CourseError(f"augment knows {', '.join(AUGMENT_NAMES)}; got '{name}'.")
@@ -74,6 +102,16 @@ class Recipe:
                 raise CourseError(f"{key} must lie between {low:g} and {high:g}; got {value:g}.")
         if (given := [k for k in BUDGETS if getattr(self, k) is not None]) and len(given) > 1:
             raise CourseError(f"Give one budget, not {len(given)}: {', '.join(given)}.")
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the generator is told a class."""
+        return self.labels in ("pairs", "acgan", "conditional")
+
+    @property
+    def class_head(self) -> bool:
+        """Whether the discriminator also names the class."""
+        return self.labels in ("real", "acgan")
 
     def but(self, **changes) -> Recipe:
         """A copy with some fields changed; a new budget replaces the old one.
@@ -120,18 +158,23 @@ RANGES = {
     "latent_dim": (1, 1024),
     "g_width": (1, 512),
     "d_width": (1, 512),
+    "num_classes": (1, 1000),
     "slope": (0, 1),
+    "d_dropout": (0, 0.99),
     "real_target": (0, 1),
     "fake_target": (0, 1),
+    "target_noise": (0, 0.5),
     "instance_noise": (0, 10),
     "r1": (0, 1e4),
     "r1_every": (1, 1000),
+    "gp": (0, 1e4),
     "d_steps": (1, 100),
     "batch_size": (2, 65536),
     "g_lr": (0, 10),
     "d_lr": (0, 10),
     "beta1": (0, 0.99999),
     "beta2": (0, 0.999999),
+    "adam_eps": (1e-16, 1),
     "decay": (0, 1),
     "ema": (0, 0.99999999),
     "seed": (0, 2**32 - 1),
@@ -172,6 +215,69 @@ _dcgan = Recipe(
     epochs=5,
 )
 _conv = dict(slope=0.1, real_target=0.98, fake_target=0.02, ema=0, epochs=20)
+_cifar = dict(data="cifar10", image_size=32, ema=0)
+_conv_cifar = {**_conv, **_cifar, "real_target": 0.95, "fake_target": 0.05, "epochs": 100}
+_aux = Recipe(
+    "aux-cifar10",
+    "DCGAN with an auxiliary classifier, real images only, CIFAR-10",
+    **_cifar,
+    family="auxiliary",
+    labels="real",
+    latent_dim=128,
+    g_width=32,
+    g_lr=3e-4,
+    epochs=50,
+)
+_genzoo = Recipe(
+    "genzoo-cifar10",
+    "GenZoo's DCGAN for CIFAR-10, 5x5 kernels, as its README has it",
+    **_cifar,
+    family="genzoo",
+    g_width=128,
+    d_width=128,
+    slope=0.3,
+    d_dropout=0.5,
+    g_lr=1e-4,
+    d_lr=1e-4,
+    beta1=0.9,
+    adam_eps=1e-7,
+    epochs=200,
+)
+# As its code differs from its README. Keras' label smoothing .2 moves both targets by .1; real is 0 and fake is 1.
+_genzoo_code = dict(slope=0.2, real_target=0.1, fake_target=0.9, g_lr=2e-4, d_lr=2e-4, beta1=0.5)
+_fid = Recipe(
+    "dcgan-fid-cifar10",
+    "DCGAN with 5x5 kernels and dropout, scored by FID as it trains, CIFAR-10",
+    **_cifar,
+    family="fid",
+    d_dropout=0.4,
+    target_noise=0.1,
+    g_lr=1e-4,
+    d_lr=4e-4,
+    beta2=0.99,
+    adam_eps=1e-7,
+    steps=30_000,
+)
+_best = Recipe(
+    "best-cifar10",
+    "Our own: spectral normalisation, hinge, projection, EMA, DiffAugment and decay, class-conditional CIFAR-10",
+    data="cifar10",
+    image_size=32,
+    flip=True,
+    labels="conditional",
+    family="best",
+    latent_dim=128,
+    d_norm="spectral",
+    loss="hinge",
+    augment="color,translation",
+    batch_size=64,
+    g_lr=4e-4,
+    d_lr=4e-4,
+    beta2=0.99,
+    decay=0.5,
+    ema=0.999,
+    minutes=100,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -223,6 +329,64 @@ RECIPES = {
             g_width=128,
             d_width=32,
             **_conv,
+        ),
+        _aux,
+        _aux.but(
+            name="acgan-cifar10", about="The same nets as a full AC-GAN: told the class, CIFAR-10", labels="acgan"
+        ),
+        _genzoo.but(
+            name="genzoo-mnist",
+            about="GenZoo's DCGAN for MNIST, 28x28, 5x5 kernels, as its README has it",
+            data="mnist",
+            image_size=28,
+            channels=1,
+            g_width=64,
+            d_width=64,
+            batch_size=32,
+            epochs=50,
+        ),
+        _genzoo,
+        _genzoo.but(
+            name="genzoo-cifar10-code", about="GenZoo's DCGAN for CIFAR-10, trained as its code does", **_genzoo_code
+        ),
+        _dcgan.but(
+            name="conv-cifar10",
+            about="convDCGAN on CIFAR-10 at 64x64, the size its nets are made for: soft targets, LeakyReLU .1",
+            **{**_conv_cifar, "image_size": 64},
+            g_width=128,
+            d_width=128,
+        ),
+        _dcgan.but(
+            name="lin-cifar10",
+            about="linDCGAN on CIFAR-10, 32x32: a linear layer in both nets, soft targets, LeakyReLU .1",
+            **_conv_cifar,
+            family="linear",
+            g_width=128,
+            d_width=128,
+        ),
+        _dcgan.but(
+            name="class-cifar10",
+            about="classDCGAN: a generator and a discriminator for each class of CIFAR-10, at 64x64, batches shuffled",
+            **{**_conv, "epochs": 50},
+            data="cifar10",
+            labels="pairs",
+            batch_size=100,
+        ),
+        _fid,
+        _fid.but(
+            name="sagan-cifar10",
+            about="Class-conditional self-attention GAN, CIFAR-10; its critic sees the fake term that was always zero",
+            family="sagan",
+            labels="conditional",
+            loss="wasserstein",
+            d_dropout=0,
+            target_noise=0,
+        ),
+        _best,
+        _best.but(
+            name="best-cifar10-uncond",
+            about="Our own: spectral normalisation, hinge, EMA, DiffAugment and decay, CIFAR-10 without labels",
+            labels="",
         ),
     )
 }

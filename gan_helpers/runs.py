@@ -61,7 +61,8 @@ def train(
     """
     folder = claim(Path(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
-    trainer = Trainer(recipe, images.resized(recipe.image_size, recipe.channels).images, device)
+    images = images.resized(recipe.image_size, recipe.channels)
+    trainer = Trainer(recipe, images.images, device, labels=images.labels, class_names=images.class_names)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if resume:

@@ -12,16 +12,17 @@ import signal
 import threading
 import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import models
 from .augment import diff_augment, flip
 from .errors import CourseError
-from .losses import LOSSES, r1_penalty
+from .losses import LOSSES, gradient_penalty, r1_penalty
 from .recipes import Recipe
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
@@ -57,40 +58,70 @@ class Batches:
 
     The whole set stays uint8, on the GPU where it takes less than a quarter of the memory; a memory-mapped set stays on
     disk and only the batch is read.
+
+    Args:
+        labels: int (N,), or None.
+        turns: batches in a row of one class, after which the next class has its turn; 0: the classes are mixed.
     """
 
-    def __init__(self, images: np.ndarray, batch_size: int, seed: int, device: torch.device) -> None:
-        self.batch_size, self.seed, self.device, self.epoch = batch_size, seed, device, -1
+    def __init__(
+        self, images: np.ndarray, batch_size: int, seed: int, device: torch.device, labels=None, turns: int = 0
+    ) -> None:
+        self.batch_size, self.seed, self.device, self.labels, self.turns = batch_size, seed, device, labels, turns
+        self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
+        self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
         some = images[:: max(1, len(images) // 64)]
         self.fingerprint = f"{len(images)} images, {zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"
         self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
             self.images = torch.from_numpy(np.array(images)).to(device)
 
-    def order(self, epoch: int) -> np.ndarray:
-        """The permutation (N,) of one epoch."""
-        if epoch != self.epoch:
-            rng = np.random.default_rng((self.seed, 0xDA7A, epoch))
-            self.epoch, self.permutation = epoch, rng.permutation(len(self.images))
-        return self.permutation
+    def order(self, epoch: int, pool: int = 0) -> np.ndarray:
+        """The permutation (N,) of one epoch, of all images or of one class."""
+        if epoch != self.orders[pool][0]:
+            rng, rows = np.random.default_rng((self.seed, 0xDA7A, epoch)), self.pools[pool]
+            self.orders[pool] = epoch, rng.permutation(len(self.images) if rows is None else rows)
+        return self.orders[pool][1]
 
-    def __getitem__(self, i: int) -> Tensor:
-        """Batch i, uint8 (batch_size, C, H, W), on the device. A batch may reach into the next epoch."""
-        epoch, start = divmod(i * self.batch_size, len(self.images))
-        rows = self.order(epoch)[start : start + self.batch_size]
+    def turn(self, i: int) -> tuple[int, int]:
+        """The class whose turn batch i is, and which of its own batches that is; (0, i) where the classes are mixed."""
+        if not self.turns:
+            return 0, i
+        turn, k = divmod(i, self.turns)
+        return turn % len(self.pools), turn // len(self.pools) * self.turns + k
+
+    def rows(self, i: int) -> np.ndarray:
+        """The indices (batch_size,) of batch i, which may reach into the next epoch."""
+        pool, i = self.turn(i)
+        epoch, start = divmod(i * self.batch_size, len(self.images if self.pools[pool] is None else self.pools[pool]))
+        rows = self.order(epoch, pool)[start : start + self.batch_size]
         while len(rows) < self.batch_size:
             epoch += 1
-            rows = np.concatenate([rows, self.order(epoch)[: self.batch_size - len(rows)]])
+            rows = np.concatenate([rows, self.order(epoch, pool)[: self.batch_size - len(rows)]])
+        return np.sort(rows) if isinstance(self.images, np.memmap) else rows  # sorted: reads the disk in order
+
+    def __getitem__(self, i: int) -> Tensor:
+        """Batch i, uint8 (batch_size, C, H, W), on the device."""
+        rows = self.rows(i)
         if isinstance(self.images, np.memmap):
-            return torch.from_numpy(self.images[np.sort(rows)]).to(self.device)  # sorted: reads the disk in order
+            return torch.from_numpy(self.images[rows]).to(self.device)
         return self.images[torch.from_numpy(rows).to(self.images.device)].to(self.device)
+
+    def classes(self, i: int) -> Tensor | int | None:
+        """The classes of batch i: int64 (batch_size,) on the device; one int where classes take turns; None without."""
+        if self.labels is None or self.turns:
+            return self.turn(i)[0] if self.turns else None
+        return torch.from_numpy(self.labels[self.rows(i)]).to(self.device)
 
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
-    """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics; counters are copied."""
-    for mine, theirs in zip(ema.state_dict().values(), net.state_dict().values(), strict=True):
-        if mine.is_floating_point():
+    """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics.
+
+    Copied are counters, and spectral normalisation's vectors, whose average would no longer have length 1.
+    """
+    for (name, mine), theirs in zip(ema.state_dict().items(), net.state_dict().values(), strict=True):
+        if mine.is_floating_point() and not name.endswith(("._u", "._v")):
             mine.lerp_(theirs, 1 - decay)
         else:
             mine.copy_(theirs)
@@ -104,31 +135,48 @@ class Trainer:
         ema: the averaged generator that makes the pictures (the generator itself where the recipe has no EMA).
         step: generator updates so far.   seconds: training time so far.
         history: column name → list of floats, one for each step.
+        class_names: names of the classes that the recipe uses, in label order; () if it uses none.
 
     Raises:
-        CourseError: the images don't fit the recipe, or the device is not there.
+        CourseError: images or labels don't fit the recipe, or the device is not there.
     """
 
     def __init__(
-        self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32
-    ) -> None:
+        self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32,
+        labels: np.ndarray | None = None, class_names: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         wanted = (recipe.channels, recipe.image_size, recipe.image_size)
         if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
             raise CourseError(
                 f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}."
             )
+        if recipe.labels:
+            there = 0 if labels is None else len(np.unique(labels))
+            if there != recipe.num_classes or min(labels) != 0 or max(labels) != there - 1:
+                raise CourseError(
+                    f"The recipe '{recipe.name}' needs images of {recipe.num_classes} classes, numbered from 0; "
+                    f"these have {there}. Choose other data, or set num_classes."
+                )
+            self.class_names = class_names or tuple(map(str, range(there)))
+        else:
+            self.class_names, labels = (), None
         self.recipe, self.device, self.dtype = recipe, pick_device(device), dtype
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
         with self.seeded(0xB1D):
             self.generator = self.place(models.build_generator(recipe))
             self.discriminator = self.place(models.build_discriminator(recipe))
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if recipe.ema else self.generator
-        betas, fused = (recipe.beta1, recipe.beta2), self.device.type in ("cpu", "cuda")
-        self.g_optimizer = torch.optim.Adam(self.generator.parameters(), recipe.g_lr, betas, fused=fused)
-        self.d_optimizer = torch.optim.Adam(self.discriminator.parameters(), recipe.d_lr, betas, fused=fused)
+        options = dict(
+            betas=(recipe.beta1, recipe.beta2), eps=recipe.adam_eps, fused=self.device.type in ("cpu", "cuda")
+        )
+        self.g_optimizer = torch.optim.Adam(self.generator.parameters(), recipe.g_lr, **options)
+        self.d_optimizer = torch.optim.Adam(self.discriminator.parameters(), recipe.d_lr, **options)
         self.d_loss, self.g_loss = LOSSES[recipe.loss]
         self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
-        self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device)
+        if recipe.gp and self.d_has_batchnorm:
+            raise CourseError("gp looks at single images, which BatchNorm in D mixes: set d_norm=none or spectral.")
+        turns = recipe.d_steps if recipe.labels == "pairs" else 0
+        self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device, labels, turns)
         amp = recipe.amp and self.device.type == "cuda"
         half = torch.bfloat16 if amp and torch.cuda.get_device_capability(self.device)[0] >= 8 else torch.float16
         self.autocast = torch.autocast(self.device.type if amp else "cpu", half if amp else None, enabled=amp)
@@ -187,39 +235,74 @@ class Trainer:
         with self.seeded(1, self.step):
             self.set_learning_rates()
             for k in range(r.d_steps):
-                real = self.real_batch(self.step * r.d_steps + k)  # (N, C, S, S)
+                i = self.step * r.d_steps + k
+                real, y = self.real_batch(i), self.batches.classes(i)  # (N, C, S, S); fakes are of the same classes
                 last = k == r.d_steps - 1  # only the last fakes serve G too: no graph for the others
                 with torch.set_grad_enabled(last), self.autocast:
-                    fake = self.generator(self.sample_z())  # (N, C, S, S)
-                d_loss, d_real, d_fake = self.update_discriminator(real, fake.detach())
-            g_loss = self.update_generator(fake)
-            if r.ema:  # a short warm-up, so that the first noise is forgotten
-                update_ema(self.ema, self.generator, min(r.ema, (1 + self.step) / (10 + self.step)))
+                    z = self.sample_z()
+                    fake = self.generator(z, y) if r.conditional else self.generator(z)  # (N, C, S, S)
+                d_loss, d_real, d_fake = self.update_discriminator(real, fake.detach(), y)
+            g_loss = self.update_generator(fake, y)
+            if r.ema:
+                self.average(y)
         self.step += 1
         self.between_steps = True
         return torch.stack([d_loss, g_loss, d_real, d_fake]).detach().to(self.dtype)
 
-    def update_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One D step on images (N, C, S, S); returns its loss, mean D(x) and mean D(G(z))."""
+    def average(self, y: Tensor | int | None) -> None:
+        """Move the averaged generator, or that of the class whose turn it is, towards the trained one."""
+        ema, net, step = self.ema, self.generator, self.step
+        if self.recipe.labels == "pairs":
+            ema, net, step = ema.nets[y], net.nets[y], step // len(net.nets)
+        update_ema(ema, net, min(self.recipe.ema, (1 + step) / (10 + step)))  # a warm-up: the first noise is forgotten
+
+    def judge(self, x: Tensor, y: Tensor | int | None) -> tuple[Tensor, Tensor | None]:
+        """D's logits (N,) on images (N, C, S, S), and its class logits (N, num_classes) if it has a class head."""
+        verdict = self.discriminator(x, y) if self.recipe.labels in ("pairs", "conditional") else self.discriminator(x)
+        return verdict if self.recipe.class_head else (verdict, None)
+
+    def targets(self) -> tuple[float | Tensor, float | Tensor]:
+        """D's targets for real and fake images: two numbers, or with `target_noise` two tensors (batch_size,)."""
+        r = self.recipe
+        if not r.target_noise:
+            return r.real_target, r.fake_target
+        noise = r.target_noise * torch.rand(2, r.batch_size, device=self.device, dtype=self.dtype)
+        return r.real_target - noise[0], r.fake_target + noise[1]
+
+    def update_discriminator(
+        self, real: Tensor, fake: Tensor, y: Tensor | int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One D step on images (N, C, S, S) of classes y; returns its loss, mean D(x) and mean D(G(z))."""
         r = self.recipe
         penalise = r.r1 and self.step % r.r1_every == 0  # seldom, and as much stronger: it costs a second derivative
-        with self.autocast:
-            real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake)
+        with nullcontext() if penalise or r.gp else self.autocast:  # second derivatives need single precision
+            real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake.to(self.dtype))
             if self.d_has_batchnorm:  # statistics of real and fake must not mix
-                logits = torch.cat([self.discriminator(real), self.discriminator(fake)])  # (2N,)
+                verdicts = zip(self.judge(real, y), self.judge(fake, y), strict=True)
+                logits, kinds = (None if a is None else torch.cat([a, b]) for a, b in verdicts)  # (2N,), (2N, K)
             else:
-                logits = self.discriminator(torch.cat([real, fake]))  # (2N,)
+                both = torch.cat([y, y]) if isinstance(y, Tensor) else y
+                logits, kinds = self.judge(torch.cat([real, fake]), both)  # (2N,), (2N, K)
             real_logits, fake_logits = logits.to(self.dtype).chunk(2)  # (N,) (N,), out of half precision
-            loss = self.d_loss(real_logits, fake_logits, r.real_target, r.fake_target)
+            loss = self.d_loss(real_logits, fake_logits, *self.targets())
+            if r.class_head:  # Odena 2016: of real images, and in the full AC-GAN of fakes too
+                real_kinds, fake_kinds = kinds.to(self.dtype).chunk(2)  # (N, K) (N, K)
+                loss = loss + F.cross_entropy(real_kinds, y)
+                loss = loss + F.cross_entropy(fake_kinds, y) if r.labels == "acgan" else loss
             penalty = r.r1 / 2 * r.r1_every * r1_penalty(real_logits, real) if penalise else 0.0
+            if r.gp:
+                penalty = penalty + r.gp * gradient_penalty(lambda x: self.judge(x, y)[0], real, fake)
         self.descend(self.d_optimizer, loss + penalty)
         return loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
 
-    def update_generator(self, fake: Tensor) -> Tensor:
+    def update_generator(self, fake: Tensor, y: Tensor | int | None = None) -> Tensor:
         """One G step through the updated D, which is frozen: nobody would use the gradient of its weights."""
         self.discriminator.requires_grad_(False)
         with self.autocast:
-            loss = self.g_loss(self.discriminator(self.disguise(fake)), self.recipe.real_target)
+            logits, kinds = self.judge(self.disguise(fake), y)
+            loss = self.g_loss(logits, self.recipe.real_target)
+            if self.recipe.labels == "acgan":
+                loss = loss + F.cross_entropy(kinds, y)
         self.descend(self.g_optimizer, loss)
         self.discriminator.requires_grad_(True)
         return loss

@@ -29,6 +29,7 @@ def published_count(latent_dim, widths_g, widths_d, channels):
     ("dcgan-celeba", (512, 256, 128, 64), (64, 128, 256, 512), 3),
     ("conv-celeba", (512, 256, 128, 64), (64, 128, 256, 512), 3),
     ("conv-mnist", (512, 256, 128), (32, 64, 128), 1),
+    ("conv-cifar10", (1024, 512, 256, 128), (128, 256, 512, 1024), 3),
 ])  # fmt: skip
 def test_parameters_as_published(name, widths_g, widths_d, channels):
     recipe = RECIPES[name]

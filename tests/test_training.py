@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers import callbacks, checkpoints, data, models, runs
+from gan_helpers import callbacks, checkpoints, data, latent, models, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.training import Batches, Diverged, Trainer, pick_device, update_ema
@@ -347,11 +347,16 @@ def test_mapped_images_are_read_a_batch_at_a_time(tmp_path):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_takes_a_step_and_survives_a_checkpoint(tmp_path, name):
-    recipe = RECIPES[name].but(g_width=4, d_width=4, batch_size=4, steps=2)
-    images = np.random.default_rng(1).integers(0, 256, (8, recipe.channels, *[recipe.image_size] * 2), dtype=np.uint8)
-    trainer = Trainer(recipe, images, "cpu").fit()
+    recipe = RECIPES[name].but(g_width=4, d_width=4, batch_size=4, steps=2, num_classes=3)
+    images = np.random.default_rng(1).integers(0, 256, (9, recipe.channels, *[recipe.image_size] * 2), dtype=np.uint8)
+    trainer = Trainer(recipe, images, "cpu", labels=np.arange(9) % 3).fit()
     checkpoints.save(trainer, tmp_path)
+    again = Trainer(recipe, images, "cpu", labels=np.arange(9) % 3)
+    checkpoints.restore(again, tmp_path / "checkpoint.safetensors")
+    assert same(state(trainer), state(again))
     generator = checkpoints.load_generator(tmp_path)
+    assert generator.class_names == (("0", "1", "2") if recipe.conditional else ())
+    assert latent.generate(generator, latent.draw_z(12, recipe.latent_dim)).shape == (12, *images.shape[1:])
     for a, b in zip(trainer.ema.state_dict().values(), generator.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 

@@ -1,0 +1,88 @@
+"""Auxiliary-classifier DCGAN for CIFAR-10 (seed 1): D also names the class. Odena et al. 2017, arXiv:1610.09585.
+
+As published the class loss sees real images only and the generator knows no class, so it is not yet an AC-GAN; and
+images are in [0, 1] before D at both ends. Here too, inside the nets: outside, images are in [-1, 1] as everywhere.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def block(conv: nn.Module, order: str, slope: float) -> list[nn.Module]:
+    """A convolution, then what `order` names, for example 'norm,act', 'act,norm' or 'act'."""
+    parts = {"norm": nn.BatchNorm2d(conv.out_channels), "act": nn.LeakyReLU(slope)}
+    return [conv, *(parts[name] for name in order.split(","))]
+
+
+class Generator(nn.Module):
+    """Six up-convolution blocks; the last has BatchNorm and no activation, then a sigmoid.
+
+    Args:
+        latent_dim, channels: of z and of the image.
+        width: feature maps before the last layer (32 as published).
+        order: of what follows each convolution, see `block`.
+        slope: of the LeakyReLU.
+        classes: 0, or how many: then the class follows z as a one-hot vector.
+        learned: learn the latent's mean μ and log-variance: the net sees μ + σ·ε with ε = z / 2 (its deviation is .5).
+            Both fold into the first layer. As published, final samples used another prior, N(0, 1), than training.
+
+    Shape: z (N, latent_dim), y (N,) int if `classes` → (N, channels, 32, 32) in [-1, 1].
+    """
+
+    def __init__(
+        self, channels: int = 3, latent_dim: int = 128, width: int = 32, order: str = "norm,act", slope: float = 0.2,
+        classes: int = 0, learned: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise((latent_dim + classes, width * 16, width * 8, width * 4, width * 2, width)):
+            layers += block(nn.ConvTranspose2d(c_in, c_out, 4, 2, 1), order, slope)  # 512x2x2, 256x4x4 … 32x32x32
+        layers += [
+            nn.ConvTranspose2d(width, channels, 3, 1, 1),
+            nn.BatchNorm2d(channels),
+            nn.Sigmoid(),
+        ]  # (N, 3, 32, 32)
+        self.layers = nn.Sequential(*layers)
+        self.classes = classes
+        self.latent = nn.Parameter(torch.zeros(2, latent_dim)) if learned else None  # mean, log-variance
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        if self.latent is not None:
+            mean, log_variance = self.latent
+            z = mean + (log_variance / 2).exp() * (z / 2)
+        if self.classes:
+            z = torch.cat([z, F.one_hot(y, self.classes).to(z.dtype)], 1)  # (N, latent_dim + classes)
+        return 2 * self.layers(z[:, :, None, None]) - 1
+
+
+class Discriminator(nn.Module):
+    """Five strided blocks down to 1x1, then two 3x3 heads: one logit 'real', and the class logits.
+
+    Args:
+        channels, order, slope: as the generator's.
+        width: feature maps of the first layer.
+        classes: 0 leaves the class head out.
+
+    Shape: (N, channels, 32, 32) in [-1, 1] → logits (N,); with a class head (logits (N,), class logits (N, classes)).
+    """
+
+    def __init__(
+        self, channels: int = 3, width: int = 64, order: str = "norm,act", slope: float = 0.2, classes: int = 0
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for c_in, c_out in pairwise((channels, width, width * 2, width * 4, width * 8, width * 4)):
+            layers += block(nn.Conv2d(c_in, c_out, 4, 2, 1), order, slope)  # 64x16x16, 128x8x8 … 256x1x1
+        self.layers = nn.Sequential(*layers)
+        self.real = nn.Conv2d(width * 4, 1, 3, 1, 1)  # (N, 1, 1, 1)
+        self.kind = nn.Conv2d(width * 4, classes, 3, 1, 1) if classes else None  # (N, classes, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        h = self.layers((x + 1) / 2)  # (N, 256, 1, 1)
+        real = self.real(h).flatten()
+        return real if self.kind is None else (real, self.kind(h).flatten(1))

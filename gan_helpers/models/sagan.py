@@ -1,0 +1,88 @@
+"""The class-conditional self-attention GAN of seed 5, for CIFAR-10, after Zhang et al. 2019, arXiv:1805.08318.
+
+In its code the softmax runs over the queries and D's fake term is always 0; here attention sums to 1 over the keys,
+and D sees its fakes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import SameConv2d, SelfAttention, normalise_spectrally
+from .dcgan import init_dcgan
+from .fid import KERAS
+
+EMBEDDING = 50  # numbers that stand for a class
+
+
+def init(module: nn.Module) -> None:
+    """N(0, .02) for the embeddings too. For `net.apply`."""
+    init_dcgan(module)
+    if isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+
+
+class Generator(nn.Module):
+    """The class is one more 2x2 map; then nearest upsampling and 5x5 convolutions, with attention on the 16x16 map.
+
+    Args:
+        channels, latent_dim, classes: of the image, z and y.
+        width: feature maps of the 16x16 map (64).
+        slope: of the LeakyReLU.
+
+    Shape: z (N, latent_dim), y (N,) int → (N, channels, 32, 32) in [-1, 1].
+    """
+
+    def __init__(
+        self, channels: int = 3, latent_dim: int = 100, width: int = 64, slope: float = 0.2, classes: int = 10
+    ) -> None:
+        super().__init__()
+        self.first = nn.Linear(latent_dim, width * 8 * 4)
+        self.norm = nn.Sequential(nn.BatchNorm2d(width * 8, **KERAS), nn.LeakyReLU(slope))
+        self.kind = nn.Sequential(nn.Embedding(classes, EMBEDDING), nn.Linear(EMBEDDING, 4))
+        layers: list[nn.Module] = []
+        for c_in, c_out in ((width * 8 + 1, width * 4), (width * 4, width * 2), (width * 2, width)):
+            layers += [nn.Upsample(scale_factor=2), SameConv2d(c_in, c_out, stride=1)]  # 256x4x4, 128x8x8, 64x16x16
+            layers += [nn.BatchNorm2d(c_out, **KERAS), nn.LeakyReLU(slope)]
+        layers += [SelfAttention(width, width)]  # (N, 64, 16, 16)
+        layers += [nn.Upsample(scale_factor=2), SameConv2d(width, channels, stride=1), nn.Tanh()]  # (N, 3, 32, 32)
+        self.layers = nn.Sequential(*layers)
+        self.apply(init)
+        normalise_spectrally(self.layers)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        x = self.norm(self.first(z).unflatten(1, (-1, 2, 2)))  # (N, 512, 2, 2)
+        kind = self.kind(y).unflatten(1, (1, 2, 2))  # (N, 1, 2, 2)
+        return self.layers(torch.cat([x, kind], 1))  # from (N, 513, 2, 2)
+
+
+class Discriminator(nn.Module):
+    """Strided 5x5 convolutions with attention on the 16x16 map; the class joins before the two linear layers.
+
+    Args:
+        channels, classes: of the images and y.
+        width: feature maps of the first layer (64).
+        norm: `batch` as published, though it undoes the bound of spectral normalisation; otherwise no BatchNorm.
+        slope: of the LeakyReLU.
+
+    Shape: x (N, channels, 32, 32), y (N,) int → logits (N,); a critic's, without a sigmoid.
+    """
+
+    def __init__(
+        self, channels: int = 3, width: int = 64, norm: str = "batch", slope: float = 0.2, classes: int = 10
+    ) -> None:
+        super().__init__()
+        layers = [SameConv2d(channels, width, bias=False), nn.LeakyReLU(slope), SelfAttention(width, width)]  # 64x16x16
+        for c_in in (width, width * 2, width * 4):
+            layers.append(SameConv2d(c_in, c_in * 2, bias=False))  # 128x8x8, 256x4x4, 512x2x2
+            layers += [nn.BatchNorm2d(c_in * 2, **KERAS)] if norm == "batch" else []
+            layers.append(nn.LeakyReLU(slope))
+        self.layers = nn.Sequential(*layers, nn.Flatten())  # (N, 2048)
+        self.kind = nn.Sequential(nn.Embedding(classes, EMBEDDING), nn.Linear(EMBEDDING, 32 * 32))  # (N, 1024)
+        self.head = nn.Sequential(nn.Linear(width * 32 + 32 * 32, width * 8), nn.ReLU(), nn.Linear(width * 8, 1))
+        self.apply(init)
+        normalise_spectrally(self)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.head(torch.cat([self.layers(x), self.kind(y)], 1)).flatten()
