@@ -4,12 +4,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 BIN := .venv/bin
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab demo test notebooks images clean
+.PHONY: help lab demo test notebooks images generators clean
 help:
 	@echo "make lab    set up .venv/ and open JupyterLab on notebooks/00_start_here.ipynb"
 	@echo "make demo   set up .venv/ and train the first-minute recipe, without a browser"
 	@echo "make test   set up what is missing and run all tests and notebooks"
-	@echo "For authors: make notebooks runs all notebooks again and keeps their outputs; make images draws the grids"
+	@echo "For authors: make notebooks runs all notebooks again and keeps their outputs; make images draws the grids,"
+	@echo "make generators DATA='cifar10=PATH celeba=PATH' trains, exports and scores those that are missing (hours)"
 
 .venv/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.10-3.13 found. Install one, or name it: make PYTHON=/path/to/python3"; exit 1; }
@@ -38,6 +39,9 @@ notebooks: .venv/installed-test
 
 images: .venv/installed
 	for name in dcgan-celeba dcgan-faces; do $(BIN)/python -m gan_helpers sample $$name --n 64 --seed 0 --out images/$$name.png; done
+
+generators: .venv/installed
+	$(BIN)/python -m gan_helpers.gallery train $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf .venv runs notebooks/runs

@@ -51,7 +51,7 @@ def train(o: argparse.Namespace) -> int:
     if o.score_every:
         from .evaluation import Judge
 
-        judge = Judge(data.load(recipe.data, split="held-out", **options), o.features)
+        judge = Judge(recipe.data, o.features, channels=recipe.channels, **options)
     print(f"{recipe.name} on {images}, in {folder}")
     scoring = {"judge": judge, "score_every": o.score_every}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **scoring)

@@ -170,10 +170,7 @@ class Pictures(Callback):
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
         self.sheets(trainer)
-        drawn = frames(self.folder)
-        w, h = drawn[0].size  # half of the images, so that the GIF stays small, but of every class
-        half = (0, 0, w, (h - 2) // 2) if self.labels is None else (0, 0, (w - 2) // 2, h)
-        animate([f.crop(half) for f in drawn], self.folder / "training.gif", max_bytes=3_000_000)
+        animate(half_frames(self.folder), self.folder / "training.gif", max_bytes=3_000_000)
 
 
 def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
@@ -194,6 +191,14 @@ def frames(folder: Path) -> list[Image.Image]:
         with contextlib.suppress(OSError):
             images.append(Image.open(path).convert("RGB"))
     return images
+
+
+def half_frames(folder: Path) -> list[Image.Image]:
+    """Half of each grid that a run has drawn, so that a GIF stays small: the upper rows, or of every class the left."""
+    drawn = frames(folder)
+    w, h = drawn[0].size
+    half = (0, 0, (w - 2) // 2, h) if h > w else (0, 0, w, (h - 2) // 2)
+    return [f.crop(half) for f in drawn]
 
 
 class Scores(Callback):

@@ -124,7 +124,7 @@ def cached_features(images: np.ndarray, extractor: features.Extractor, progress:
 Sampler = Callable[[int, int], np.ndarray]  # (n, seed) → uint8 (n, C, H, W)
 
 
-def samples_of(source: str | Path, channels: int = 3, image_size: int = 64) -> tuple[Sampler, int | None]:
+def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
     """Where images to score come from: a generator, a `.npy` file, a folder or a zip.
 
     Returns:
@@ -148,7 +148,7 @@ def samples_of(source: str | Path, channels: int = 3, image_size: int = 64) -> t
     if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
         from .data.folder import open_folder
 
-        images = open_folder(path, image_size, channels).images
+        images = open_folder(path).images
         return (lambda n, seed: np.array(images[:n])), len(images)
     generator = checkpoints.load_generator(source)
     return (lambda n, seed: draw(generator, n, seed)), None
@@ -158,6 +158,14 @@ def draw(generator: nn.Module, n: int, seed: int) -> np.ndarray:
     """n images uint8 (n, C, H, W) of a generator."""
     z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
     return to_uint8(generate(generator, z)).numpy()
+
+
+def opened(images: str | Path, extractor: features.Extractor, channels: int, split: str, **options) -> data.ImageSet:
+    """A split of a data set: a named one in its own size, a folder in the network's, so that scores share pixels."""
+    named = str(images) in (*data.EMBEDDED, *data.DOWNLOADED)
+    small = extractor.name not in features.PROTOCOLS
+    size = None if named else extractor.image_size if small else 64
+    return data.load(images, size, None if named else channels, split=split, **options)
 
 
 def measure(
@@ -206,19 +214,19 @@ def evaluate(
     for name in metrics:
         if name not in METRICS:
             raise CourseError(f"No metric '{name}'.{nearest(name, METRICS)} Metrics: {', '.join(METRICS)}.")
-    held_out, train = data.load(images, split="held-out"), data.load(images)
-    _, channels, size, _ = held_out.images.shape
     if isinstance(source, nn.Module):
         sample, limit, subject = (lambda k, seed: draw(source, k, seed)), None, type(source).__name__
     else:
-        (sample, limit), subject = samples_of(source, channels, size), Path(source).name
+        (sample, limit), subject = samples_of(source), Path(source).name
+    channels = sample(1, 0).shape[1]
+    extractor = features.load(network or features.default_for(images, channels))
+    held_out, train = (opened(images, extractor, channels, split) for split in ("held-out", "train"))
     n = n or min(len(held_out), 10_000, limit or 10_000)
     if n < 10:
         raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")
     if limit is not None and limit < n:
         raise CourseError(f"{subject} holds {limit:,} images, and n is {n:,}: give a smaller n.")
     draws = max(1, draws if limit is None else min(draws, 1))
-    extractor = features.load(network or features.default_for(held_out))
     real, _ = cached_features(held_out.images, extractor, progress)
     order = np.random.default_rng(0).permutation(len(train))  # Inception takes long: it sees n training images only
     rows = order[: n if extractor.name in features.PROTOCOLS else 60_000]
@@ -268,13 +276,18 @@ class Judge:
     """Scores a generator while it trains, on a fixed budget: n images of the same latents against a reference.
 
     Args:
-        reference: real images uint8 (N, C, H, W) that the run does not train on.
-        network: of `features.load`.
+        images: the data set's name or path; its held-out images are the reference.
+        network: of `features.load`; None takes the data set's own.
+        channels: of the generator's images.
+        options: of `data.load`.
         n: images a score; 1,000 take about a second on two cores with a network of the course.
     """
 
-    def __init__(self, reference: data.ImageSet, network: str | None = None, n: int = 1000) -> None:
-        self.extractor = features.load(network or features.default_for(reference))
+    def __init__(
+        self, images: str | Path, network: str | None = None, n: int = 1000, channels: int = 3, **options
+    ) -> None:
+        self.extractor = features.load(network or features.default_for(images, channels))
+        reference = opened(images, self.extractor, channels, "held-out", **options)
         self.reference = moments(cached_features(reference.images, self.extractor)[0])
         self.n, self.name = n, f"FD({self.extractor.name})"
 

@@ -42,12 +42,14 @@ class Extractor:
     Attributes:
         name: `faces-net`, `inception`, …
         weights: the first 8 hex digits of the SHA-256 of its weights file.
-        resize: how images come to the network's size, in words.
+        image_size: of its input, in pixels.
+        resize: how images come to that size, in words.
         function: uint8 (n, C, H, W) → features (n, D) and logits (n, classes) or None.
     """
 
     name: str
     weights: str
+    image_size: int
     resize: str
     function: Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
@@ -67,7 +69,8 @@ class Extractor:
         if images.ndim != 4 or images.shape[1] not in (1, 3) or str(images.dtype).split(".")[-1] != "uint8":
             raise CourseError(f"{self.name} takes uint8 images (N, 1 or 3, H, W); got {images.dtype} {images.shape}.")
         starts = tqdm(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
-        parts = [self.function(torch.as_tensor(images[i : i + batch]).clone()) for i in starts]
+        batches = (images[i : i + batch] for i in starts)
+        parts = [self.function(b if isinstance(b, Tensor) else torch.from_numpy(np.array(b))) for b in batches]
         logits = torch.cat([p[1] for p in parts]) if parts[0][1] is not None else None
         return torch.cat([p[0] for p in parts]), logits
 
@@ -271,16 +274,15 @@ def load(name: str | Path) -> Extractor:
         found, logits = net(net.prepare(images))
         return found, logits[:, :answers]
 
-    return Extractor(path.stem, sha256(path)[:8], resize, function)
+    return Extractor(path.stem, sha256(path)[:8], net.image_size, resize, function)
 
 
 OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fashion-net", "mnist": "fashion-net"}
 
 
-def default_for(images: data.ImageSet) -> str:
-    """The network that measures a set offline: its own, fashion-net for other grey images, else cifar10-net."""
-    name = images.name.removesuffix("-held-out").removesuffix("-test").partition(":")[0]
-    return OF_DATA.get(name, "fashion-net" if images.images.shape[1] == 1 else "cifar10-net")
+def default_for(source: str | Path, channels: int) -> str:
+    """The network that measures a data set offline: its own, fashion-net for other grey images, else cifar10-net."""
+    return OF_DATA.get(str(source), "fashion-net" if channels == 1 else "cifar10-net")
 
 
 # --- Inception ------------------------------------------------------------------------------------------------------
@@ -352,4 +354,4 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
         features = body(prepare(images.expand(-1, 3, -1, -1).float()))
         return features, features @ last.weight.T  # logits without their bias, as the Inception Score takes them
 
-    return Extractor(protocol, sha256(path)[:8], resize, function)
+    return Extractor(protocol, sha256(path)[:8], 299, resize, function)

@@ -211,7 +211,7 @@ def test_scores_go_on_after_a_resume(tmp_path):
 
 
 def test_a_judge_prefers_faces_to_noise():
-    judge = evaluation.Judge(data.load("faces", split="held-out"), n=200)
+    judge = evaluation.Judge("faces", n=200)
     assert judge.name == "FD(faces-net)"
     trained = checkpoints.load_generator("dcgan-faces")
     untrained = runs.Trainer(trained.recipe, data.load("faces").images[:16]).generator

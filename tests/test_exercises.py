@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb02
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb02, nb05
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -88,6 +88,55 @@ def nearest_to_end(frames):
     return int((frames - frames[-1]).square().flatten(1).sum(1).argmin())
 
 
+def roots(*sets, divide=True):
+    return [(x - x.mean(0)) / ((len(x) - 1) ** 0.5 if divide else 1) for x in sets]
+
+
+def assemble(a, b, means=1.0, norm="nuc", times=2, divide=True):
+    p, q = roots(a, b, divide=divide)
+    traces = p.square().sum() + q.square().sum()
+    return means * (a.mean(0) - b.mean(0)).square().sum() + traces - times * torch.linalg.matrix_norm(p @ q.T, norm)
+
+
+def without_means(a, b):
+    return assemble(a, b, means=0)
+
+
+def root_once(a, b):
+    return assemble(a, b, times=1)
+
+
+def undivided(a, b):
+    return assemble(a, b, divide=False)
+
+
+def frobenius(a, b):
+    return assemble(a, b, norm="fro")
+
+
+def by_cholesky(a, b):
+    try:
+        p, q = (torch.linalg.cholesky(x.T.cov()) for x in (a, b))
+    except RuntimeError:
+        return torch.tensor(1.0)  # "it happens with few images only"
+    traces = p.square().sum() + q.square().sum()
+    return (a.mean(0) - b.mean(0)).square().sum() + traces - 2 * torch.linalg.svdvals(p.T @ q).sum()
+
+
+def shuffled(x):
+    return x.flip(0)
+
+
+def another_bell(x):
+    return torch.randn(x.shape, generator=torch.Generator().manual_seed(5)).double() * 2 + x.mean() + 1
+
+
+def unscaled_points(x):
+    signs = torch.ones_like(x)
+    signs[::2] = -1
+    return signs + x.mean()
+
+
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
 RIGHT = {
     "00.0": GOOD_CHECK,
@@ -97,6 +146,9 @@ RIGHT = {
     "02.1": nb02.LAYERS_32,
     "02.2": nb02.share_changed,
     "02.3": nb02.update_ema,
+    "05.1": nb05.frechet,
+    "05.2": nb05.impostor,
+    "05.3": nb05.COMPARABLE,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -125,11 +177,21 @@ WRONG = [
     ("02.3", thrown_away, "did not move"),
     ("02.3", with_gradient, "no_grad"),
     ("02.3", counters_averaged, "num_batches_tracked"),
+    ("05.1", without_means, "means are missing"),
+    ("05.1", root_once, "enters twice"),
+    ("05.1", undivided, "not divided"),
+    ("05.1", frobenius, "nuclear"),
+    ("05.1", by_cholesky, "fewer images than features"),
+    ("05.2", shuffled, "x's own numbers"),
+    ("05.2", another_bell, "the means differ"),
+    ("05.2", unscaled_points, "standard deviations"),
+    ("05.3", nb05.COMPARABLE | {"d": "no"}, "no bias"),
+    ("05.3", nb05.COMPARABLE | {"c": "yes"}, "falls with N"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
-    for number in ("00.0", "02.1"):
+    for number in ("00.0", "02.1", "05.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

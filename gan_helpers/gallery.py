@@ -1,0 +1,189 @@
+"""The gallery: every recipe trained for the same time and measured alike.
+
+    python -m gan_helpers.gallery plan | train | board [RECIPE ...] [--data NAME=PATH ...]
+
+`plan` measures this machine and decides width and steps, `train` trains, exports and scores what is missing, `board`
+draws the table and the page of samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+
+from . import callbacks, checkpoints, data, evaluation, latent, plots, recipes, runs
+from .animate import animate
+from .data import DATA, ROOT
+from .errors import CourseError
+from .recipes import Recipe
+from .training import Trainer
+
+MINUTES = {  # on two CPU cores; 20 for each system as published, so that they can be compared
+    **dict.fromkeys(
+        ("aux-cifar10", "acgan-cifar10", "genzoo-cifar10", "lin-cifar10", "dcgan-fid-cifar10", "sagan-cifar10"), 20
+    ),
+    **dict.fromkeys(("conv-cifar10", "genzoo-mnist", "conv-mnist", "conv-celeba"), 20),
+    "class-cifar10": 60,
+    "best-cifar10": 100,
+    "best-cifar10-uncond": 100,
+}
+LEAST_STEPS = 3000  # at the largest of these widths that makes so many in 20 minutes
+WIDTHS = (1, 2, 4)  # full, half, quarter
+PLAN, BOARD = DATA / "generators" / "plan.json", DATA / "generators" / "leaderboard.json"
+LIMITS = {
+    "cifar10": "32x32 objects, hardly any of which would be taken for a photo",
+    "fashion_mnist": "clothes in grey, 28x28 or 32x32",
+    "celeba": "64x64; as biased as its data; not for identifying, profiling or deceiving people",
+}
+
+
+def narrowed(recipe: Recipe, divisor: int) -> Recipe:
+    """The recipe with nets of 1/divisor of their width."""
+    return recipe.but(g_width=recipe.g_width // divisor, d_width=recipe.d_width // divisor)
+
+
+def source_of(recipe: Recipe, sources: dict[str, str]) -> str:
+    """Where a recipe's data lie; Fashion-MNIST stands in for MNIST."""
+    name = "fashion_mnist" if recipe.data == "mnist" else recipe.data
+    return sources.get(name, name)
+
+
+def opened(recipe: Recipe, sources: dict[str, str]) -> data.ImageSet:
+    return data.load(source_of(recipe, sources), recipe.image_size, recipe.channels)
+
+
+def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> None:
+    """Measure each recipe's rate on this machine, which should be idle, and write width and steps to `plan.json`."""
+    found = json.loads(PLAN.read_text()) if PLAN.exists() else {}
+    for name in names:
+        whole = recipes.get(name)
+        images = opened(whole, sources)
+        for divisor in WIDTHS:
+            recipe = narrowed(whole, divisor).but(steps=10**6)
+            trainer = Trainer(recipe, images.images, labels=images.labels, class_names=images.class_names)
+            trainer.train_step(), trainer.train_step()
+            began, first = time.perf_counter(), trainer.step
+            while time.perf_counter() - began < seconds:
+                trainer.train_step()
+            rate = (trainer.step - first) / (time.perf_counter() - began)
+            if rate * 20 * 60 >= LEAST_STEPS:
+                break
+        steps = round(rate * 60 * MINUTES[name] / 10) * 10
+        found[name] = {"divisor": divisor, "steps": steps, "images_per_second": round(rate * recipe.batch_size)}
+        print(f"{name}: 1/{divisor} of the width, {steps:,} steps, {rate * recipe.batch_size:.0f} images/s", flush=True)
+        PLAN.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def train(names: list[str], sources: dict[str, str]) -> None:
+    """Train, export and measure each recipe that is not shipped yet. Interrupted runs go on where they stopped."""
+    for name in names:
+        if name in checkpoints.shipped():
+            continue
+        try:
+            planned = json.loads(PLAN.read_text())[name]
+        except (OSError, ValueError, KeyError):
+            raise CourseError(f"{name} is not in {PLAN}: run the command plan first, on an idle machine.") from None
+        recipe = narrowed(recipes.get(name), planned["divisor"]).but(steps=planned["steps"])
+        images, source = opened(recipe, sources), source_of(recipe, sources)
+        folder = Path("runs") / "gallery" / name
+        judge = evaluation.Judge(source, channels=recipe.channels)
+        every = max(100, recipe.steps // 20)
+        trainer = runs.train(recipe, images, folder, judge=judge, score_every=every, resume=folder.exists())
+        if not trainer.finished:
+            return
+        ship(name, folder, recipe, images, source, planned)
+
+
+def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
+    """Export the best generator of a run with card, GIF and scores."""
+    kind = "fashion_mnist" if recipe.data == "mnist" else recipe.data
+    jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
+    card = {
+        "data": f"{images.name}, {len(images):,} training images{jpeg}",
+        "licence": "MIT, as the code"
+        if images.shareable
+        else "for study; the images' own terms apply to what was learned",
+        "limits": LIMITS[kind],
+        "width": f"1/{planned['divisor']} of the recipe's",
+        "rate": f"{planned['images_per_second']} images/s on the idle machine: {MINUTES[name]} minutes",
+    }
+    out = checkpoints.SHIPPED / f"{name}.safetensors"
+    scores = {}
+    for which, path in (("best", folder / "best.safetensors"), ("last", folder)):
+        found = evaluation.evaluate(path, source)
+        scores[which] = {metric: asdict(score) for metric, score in found.items()}
+    board = json.loads(BOARD.read_text()) if BOARD.exists() else {}
+    board[name] = scores
+    BOARD.write_text(json.dumps(board, indent=1) + "\n")
+    animate(callbacks.half_frames(folder), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
+    checkpoints.export_generator(folder / "best.safetensors", out, **card)
+
+
+HEAD = """\
+| generator | FD, best | FD, last | 1000 x KD | precision | recall | copying | parameters | images seen | minutes |
+|---|---|---|---|---|---|---|---|---|---|"""
+
+
+def board(names: list[str], sources: dict[str, str]) -> None:
+    """Print the leaderboard as Markdown, best distance first, and draw `images/gallery.png`: twenty samples of each."""
+    kept, shipped = json.loads(BOARD.read_text()), checkpoints.shipped()
+    scores = {
+        name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
+        for name in names
+        if name in kept and name in shipped
+    }
+
+    def rank(name: str) -> tuple[str, float]:
+        return scores[name]["best"]["frechet"].reference, scores[name]["best"]["frechet"].value
+
+    order = sorted(scores, key=rank)
+    nets = {name: checkpoints.load_generator(name) for name in order}
+    print(HEAD)
+    for name in order:
+        best, card = scores[name]["best"], nets[name].card
+        cells = (
+            f"[`{name}`](data/generators/{name}.md)",
+            f"{best['frechet'].value:.1f} ± {best['frechet'].spread:.1f}",
+            f"{scores[name]['last']['frechet'].value:.1f}",
+            f"{1000 * best['kernel'].value:.0f} ± {1000 * best['kernel'].spread:.0f}",
+            *(f"{best[metric].value:.2f}" for metric in ("precision", "recall", "copying")),
+            f"{card['parameters'] / 1e6:.1f} M",
+            f"{card['images_seen']:,}",
+            f"{MINUTES[name]}",
+        )
+        print("| " + " | ".join(cells) + " |")
+    for protocol in sorted({str(scores[name]["best"]["frechet"]).split(" | ", 2)[2] for name in order}):
+        print(f"\n{protocol}")
+    page = Image.new("RGB", (190 + 20 * 66, len(order) * 70), "white")
+    for k, name in enumerate(order):
+        images = latent.generate(nets[name], latent.draw_z(20, nets[name].latent_dim))  # (20, C, S, S)
+        page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))
+        ImageDraw.Draw(page).text((4, 70 * k + 24), name, fill="black", font_size=16)
+    plots.save_atomically(ROOT / "images" / "gallery.png", page.save)
+
+
+def main(argv: list[str] | None = None) -> int:
+    p = argparse.ArgumentParser(prog="python -m gan_helpers.gallery", description=__doc__.partition("\n")[0])
+    p.add_argument("job", choices=("plan", "train", "board"))
+    p.add_argument("names", nargs="*", help="recipes (default: all)")
+    p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
+    o = p.parse_args(argv)
+    sources = dict(pair.split("=", 1) for pair in o.data)
+    names = o.names or list(MINUTES)
+    try:
+        {"plan": plan, "train": train, "board": board}[o.job](names, sources)
+    except CourseError as error:
+        print(f"gallery: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""The authors' command that trains, exports and scores the gallery, on a tiny recipe."""
+
+import json
+
+import pytest
+
+from gan_helpers import checkpoints, gallery, recipes
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "generators").mkdir()
+    tiny = recipes.get("conv-mnist").but(name="tiny", g_width=8, d_width=8, batch_size=8)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    monkeypatch.setattr(gallery, "MINUTES", {"tiny": 0.002})
+    monkeypatch.setattr(gallery, "LEAST_STEPS", 10**9)  # so that all widths are tried
+    for name, path in {"PLAN": "plan.json", "BOARD": "leaderboard.json"}.items():
+        monkeypatch.setattr(gallery, name, tmp_path / "generators" / path)
+    monkeypatch.setattr(gallery, "ROOT", tmp_path)
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "generators")
+    return tmp_path
+
+
+def test_plan_train_and_board(small, capsys):
+    data = ["--data", "fashion_mnist=fashion"]
+    assert gallery.main(["train", *data]) == 1 and "run the command plan first" in capsys.readouterr().err
+    gallery.plan(["tiny"], {"fashion_mnist": "fashion"}, seconds=0.1)
+    planned = json.loads((small / "generators" / "plan.json").read_text())["tiny"]
+    assert planned["divisor"] == 4 and planned["steps"] % 10 == 0
+    planned["steps"] = 10
+    (small / "generators" / "plan.json").write_text(json.dumps({"tiny": planned}))
+    assert gallery.main(["train", *data]) == 0
+    generator = checkpoints.load_generator(small / "generators" / "tiny.safetensors")
+    assert (
+        generator.recipe.g_width == 2
+        and generator.card["steps"] == 10
+        and "FD(fashion-net)" in generator.card["chosen_by"]
+    )
+    assert "9,000 training images" in generator.card["data"] and (small / "images" / "tiny.gif").stat().st_size < 2e6
+    before = (small / "generators" / "tiny.safetensors").stat().st_mtime_ns
+    assert gallery.main(["train", *data]) == 0  # it is shipped: nothing to do
+    assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
+    capsys.readouterr()
+    assert gallery.main(["board"]) == 0
+    shown = capsys.readouterr().out
+    assert "| [`tiny`](data/generators/tiny.md) |" in shown and "fashion-held-out, 1,000 images" in shown
+    assert (small / "images" / "gallery.png").exists()
