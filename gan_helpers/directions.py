@@ -66,7 +66,7 @@ def activation_pca(generator: nn.Module, count: int = 8, n: int = 1000, seed: in
     finally:
         hook.remove()
     features = torch.cat(seen)  # (n, F)
-    centred = features - features.mean(0)
+    count, centred = min(count, generator.latent_dim), features - features.mean(0)
     left = torch.linalg.eigh(centred @ centred.T).eigenvectors[:, -count:].flip(1)  # (n, count): scaled coordinates
     return upright(left.T @ z)  # uncorrelated, so that the regression is a product
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import CourseError
@@ -32,6 +33,28 @@ def generate(generator: nn.Module, z: Tensor, batch: int = 256) -> Tensor:
         images = torch.cat([generator(part) for part in z.to(parameter.device, parameter.dtype).split(batch)])
     generator.train(training)
     return images
+
+
+def generate_class(generator: nn.Module, z: Tensor, label: int, other: int = 0, mix: float = 0.0) -> Tensor:
+    """Images (N, C, S, S) of one class, or between two: every embedding of a label moves from `label`'s to `other`'s.
+
+    Args:
+        generator: conditional, in evaluation mode; takes z (N, latent_dim) and labels int64 (N,).
+        mix: 0 is `label`, 1 is `other`.
+    """
+
+    def blend(embedding: nn.Embedding, inputs: tuple, out: Tensor) -> Tensor:
+        return lerp(out, F.embedding(torch.full_like(inputs[0], other), embedding.weight), mix)
+
+    hooks = [m.register_forward_hook(blend) for m in generator.modules() if isinstance(m, nn.Embedding) and mix]
+    try:
+        parameter = next(generator.parameters())
+        labels = torch.full((len(z),), label, device=parameter.device)
+        with torch.no_grad():
+            return generator(z.to(parameter.device, parameter.dtype), labels)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:

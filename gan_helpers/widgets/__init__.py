@@ -12,9 +12,10 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
+from .explorer import explore
 from .training import LiveView, png, scrub
 
-__all__ = ["LiveView", "latent_slider", "scrub"]
+__all__ = ["LiveView", "explore", "latent_slider", "scrub"]
 
 CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 
