@@ -47,7 +47,7 @@ def animate(
 
     Args:
         path: ends in .gif, .webp or .mp4.
-        max_bytes: a GIF is written with fewer frames and colours, then smaller, at the same pace, until it fits.
+        max_bytes: GIF and WebP get fewer frames and colours, then smaller ones, at the same pace, until they fit.
 
     Raises:
         CourseError: no frames, another ending, or a file that cannot be made to fit.
@@ -60,9 +60,11 @@ def animate(
     frames = [f.convert("RGB") for f in frames]
     if path.suffix.lower() == ".mp4":
         save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold))
-        return path
+        if max_bytes is None or path.stat().st_size <= max_bytes:
+            return path
+        raise CourseError(f"{path.name} has {path.stat().st_size:,} bytes: fewer seconds or images make it smaller.")
     gif = path.suffix.lower() == ".gif"
-    for colours, every, shrink in FITS if gif else FITS[:1]:
+    for colours, every, shrink in FITS:
         kept = [*range(0, len(frames) - 1, every), len(frames) - 1]
         keep = [frames[i].reduce(shrink) for i in kept]
         ends = [round(i * 100 / fps) * 10 for i in [*kept[1:], len(frames)]]  # GIF counts in hundredths of a second
@@ -73,7 +75,7 @@ def animate(
         save_atomically(path, partial(first.save, save_all=True, append_images=rest, **options))
         if max_bytes is None or path.stat().st_size <= max_bytes:
             return path
-    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: use .webp or .mp4.")
+    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: .mp4 is smaller.")
 
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float) -> None:

@@ -128,3 +128,13 @@ def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -
 def sweep(z: Tensor, direction: Tensor, reach: float = 3.0, count: int = 9) -> Tensor:
     """z (1, latent_dim) moved along a direction (latent_dim,) from -reach to reach: (count, latent_dim)."""
     return z + torch.linspace(-reach, reach, count)[:, None] * direction
+
+
+def swing(z: Tensor, direction: Tensor, frames: int, reach: float = 3.0) -> Tensor:
+    """z (N, latent_dim) moved along a direction (latent_dim,) and back, to both sides, as a loop without a seam.
+
+    Returns:
+        (frames, N, latent_dim), the first being z.
+    """
+    at = reach * torch.sin(torch.arange(frames) * (2 * torch.pi / frames))
+    return z + at[:, None, None] * direction

@@ -131,9 +131,9 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     path = Path(path)
     if getattr(generator, "class_names", ()):
         raise CourseError(f"{title} is conditional, and the page has no classes.")
+    moves = directions.principal(generator)
     spec, halves, singles = compile_net(generator)
     z = torch.cat([latent.draw_z(1, generator.latent_dim, i + 100 * j) for j in range(SEEDS) for i in range(SEEDS)])
-    moves = directions.principal(generator)
     card = getattr(generator, "card", {})
     facts = {"Made from": card.get("data"), "Limits": card.get("limits"), "Licence": card.get("licence")}
     spec |= {"seeds": SEEDS, "latent": generator.latent_dim, "directions": len(moves), "title": title}
