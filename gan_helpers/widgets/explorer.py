@@ -23,6 +23,7 @@ from .training import png
 
 STEPS = 100  # of the path slider
 SLIDERS = 8
+WIDE = {"description_width": "110px"}
 STYLE = """<style>
 .gan-explorer .gan-view, .gan-explorer .gan-pixels { image-rendering: pixelated }
 .gan-explorer .widget-tab-contents, .gan-explorer .jupyter-widget-tab-contents { padding: 8px; overflow: hidden }
@@ -50,11 +51,12 @@ class ExplorerView:
             "Nearest": self.nearest(),
             "Code": self.code(),
         }
-        tabs = widgets.Tab(list(panels.values()), layout=widgets.Layout(width="560px", min_height=side))
+        tabs = widgets.Tab(list(panels.values()), layout=widgets.Layout(flex="1 1 430px", max_width="640px"))
         for i, title in enumerate(panels):
             tabs.set_title(i, title)
         self.controls["tabs"] = tabs
-        left = widgets.VBox([self.picture, self.caption, *self.toolbar(), self.message], layout={"width": "340px"})
+        left = widgets.VBox([self.picture, self.caption, *self.toolbar(), self.message])
+        left.layout.width = f"{max(size, 310) + 10}px"
         self.box = widgets.VBox([widgets.HTML(STYLE), widgets.HBox([left, tabs], layout={"flex_flow": "row wrap"})])
         self.box.add_class("gan-explorer")
         self.sync()
@@ -139,9 +141,7 @@ class ExplorerView:
         which = widgets.Dropdown(options=[(title, k) for k, (title, _) in SETS.items()], description="found in")
         start = widgets.IntSlider(min=0, max=0, description="from", layout=widgets.Layout(display="none"))
         sliders = [
-            widgets.FloatSlider(
-                min=-6, max=6, step=0.1, layout={"width": "500px"}, style={"description_width": "120px"}
-            )
+            widgets.FloatSlider(min=-6, max=6, step=0.1, readout_format=".1f", layout={"width": "98%"}, style=WIDE)
             for _ in range(SLIDERS)
         ]
         hint = widgets.HTML("Strongest first. The step is one standard deviation of z; ±3 is far.")
