@@ -2,9 +2,9 @@
 
     python benchmarks/explorer.py [SOURCE ...] [--events 200]
 
-Events are the messages that a dragged slider sends, handed to the explorer as the kernel hands them on. Times are of the
-process (time.process_time), one thread, forward passes and events in turn, so that other work on the machine counts
-little; the wall clock stands beside. Prints, and keeps in `benchmarks/results/explorer.txt`.
+Events are the messages that a dragged slider sends, handed to the explorer as the kernel hands them on. Times are of
+the process (time.process_time), one thread, forward passes and events in turn, so that other work on the machine
+counts little; the wall clock stands beside. Prints, and keeps in `benchmarks/results/explorer.txt`.
 """
 
 from __future__ import annotations

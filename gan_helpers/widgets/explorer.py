@@ -23,6 +23,7 @@ from .training import png
 
 STEPS = 100  # of the path slider
 SLIDERS = 8
+START = {"max_width": "100%", "align_self": "flex-start"}  # not stretched over the panel
 WIDE = {"description_width": "110px"}
 STYLE = """<style>
 .gan-explorer .gan-view, .gan-explorer .gan-pixels { image-rendering: pixelated }
@@ -102,7 +103,7 @@ class ExplorerView:
 
     def button(self, name: str, act: Callable, tip: str = ""):
         """A button that does something to the explorer; what goes wrong is said below the picture."""
-        button = widgets.Button(description=name, tooltip=tip or name, layout=widgets.Layout(width="auto"))
+        button = widgets.Button(description=name, tooltip=tip or name, layout=START | {"width": "auto"})
 
         def press(_) -> None:
             self.message.value = ""
@@ -237,7 +238,7 @@ class ExplorerView:
 
     def strip(self, name: str, points: Callable):
         """A row of small images of points, drawn anew when there are other points."""
-        image, drawn = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), [()]
+        image, drawn = widgets.Image(format="png", layout=START), [()]
         image.add_class("gan-pixels")
 
         def follow() -> None:
@@ -275,7 +276,7 @@ class ExplorerView:
         return widgets.VBox(rows)
 
     def nearest(self):
-        found, words = widgets.Image(format="png", layout=widgets.Layout(display="none")), widgets.HTML()
+        found, words = widgets.Image(format="png", layout=START | {"display": "none"}), widgets.HTML()
         found.add_class("gan-pixels")
         self.controls["neighbours"] = found
 
