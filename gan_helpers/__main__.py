@@ -105,6 +105,60 @@ def animate(o: argparse.Namespace) -> None:
     print(f"{out} ({out.stat().st_size:,} bytes)")
 
 
+def walk(o: argparse.Namespace) -> None:
+    from . import animate as animation
+
+    out = checked_out(o.out, animation.SUFFIXES)
+    limits = {"seconds": (0.5, 60), "fps": (1, 50), "n": (1, 64), "max_mb": (0.1, 1000)}
+    for name, (low, high) in limits.items():
+        if not low <= getattr(o, name) <= high:
+            raise CourseError(
+                f"--{name.replace('_', '-')} must lie between {low} and {high}; got {getattr(o, name):g}."
+            )
+    if not all(0 <= seed < 2**32 for seed in o.seeds):
+        raise CourseError(f"--seeds must lie between 0 and {2**32 - 1}.")
+    import torch
+    from tqdm.auto import tqdm
+
+    from . import checkpoints, latent
+
+    generator, frames = checkpoints.load_generator(o.source), round(o.seconds * o.fps)
+    keys = torch.stack([latent.draw_z(o.n, generator.latent_dim, seed) for seed in o.seeds])  # (K, N, latent_dim)
+    if o.direction is None:
+        z = torch.stack([latent.walk(stops, frames) for stops in keys.unbind(1)], 1)
+    else:
+        z = latent.swing(keys[0], direction(generator, o.direction), frames)
+    film = animation.film(lambda step: latent.generate(generator, step), z)
+    pictures = list(tqdm(film, total=frames, unit="frame", desc=out.name))
+    animation.animate(pictures, out, fps=o.fps, hold=0, max_bytes=round(o.max_mb * 1e6))
+    print(f"{out} ({out.stat().st_size:,} bytes, {frames / o.fps:.1f} s)")
+
+
+def direction(generator, name: str):
+    """A direction (latent_dim,) by number, 1 being the strongest, or by attribute."""
+    from . import data, directions
+
+    if name.isdigit():
+        found = directions.principal(generator)
+        if not 1 <= int(name) <= len(found):
+            raise CourseError(f"--direction takes 1 to {len(found)}, or an attribute; got '{name}'.")
+        return found[int(name) - 1]
+    if generator.recipe.data not in data.EMBEDDED:
+        raise CourseError(
+            f"The images of {generator.recipe.data} have no attributes at hand: --direction takes a number."
+        )
+    probe = directions.Probe.fit(data.load(generator.recipe.data), (name,))
+    return directions.attribute_directions(generator, probe)[name]
+
+
+def export_explorer(o: argparse.Namespace) -> None:
+    out = checked_out(o.out, (".html",))
+    from . import checkpoints, page
+
+    page.export_page(checkpoints.load_generator(o.source), out, Path(o.source).stem)
+    print(f"{out} ({out.stat().st_size:,} bytes): open it in a browser")
+
+
 def export(o: argparse.Namespace) -> None:
     from . import checkpoints
 
@@ -211,6 +265,20 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--epochs", type=int, default=8, help="passes over the images")
     c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
     c.add_argument("--flip", action="store_true", help="mirror half of the images")
+
+    c = command("walk", walk, "make an endless animation of a walk from seed to seed, or along a direction")
+    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
+    c.add_argument("--out", required=True, help="FILE.gif, FILE.webp or FILE.mp4")
+    c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="the stops (default 0 1 2 3)")
+    c.add_argument("--direction", help="to and fro instead, from the first seed: 1 is the strongest; or an attribute")
+    c.add_argument("--n", type=int, default=1, help="images side by side")
+    c.add_argument("--seconds", type=float, default=8)
+    c.add_argument("--fps", type=float, default=25)
+    c.add_argument("--max-mb", type=float, default=3, help="frames and colours are left out until it fits (default 3)")
+
+    c = command("export-explorer", export_explorer, "write a generator with sliders as one HTML page, for any browser")
+    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
+    c.add_argument("--out", required=True, help="FILE.html")
 
     c = command("export", export, "write a run's generator as a small file with a card")
     c.add_argument("run", help="a run folder or a checkpoint")

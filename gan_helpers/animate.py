@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from .errors import CourseError
-from .plots import save_atomically
+from .plots import grid, save_atomically
 
 SUFFIXES = (".gif", ".webp", ".mp4")
 # Colours, every how manieth frame, shrunk how often: tried in turn until a GIF fits.
@@ -24,14 +25,29 @@ def shared_palette(frames: Sequence[Image.Image], colours: int) -> list[Image.Im
     return [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
 
 
+def film(generate: Callable[[Tensor], Tensor], z: Tensor, scale: int | None = None) -> Iterator[Image.Image]:
+    """A frame for each step of latent paths side by side, one at a time: wrap it in a progress bar.
+
+    Args:
+        generate: z (N, latent_dim) → images (N, C, S, S) in [-1, 1].
+        z: (steps, N, latent_dim), for example N walks by `latent.walk`, stacked.
+        scale: enlarges by whole pixels (default: to about 256 pixels for one image a frame, else 1).
+    """
+    for step in z:
+        images = generate(step)
+        yield grid(images, scale=scale or (max(1, 256 // images.shape[-1]) if len(images) == 1 else 1))
+
+
 def animate(
     frames: Sequence[Image.Image], path: str | Path, *, fps: float = 8, hold: float = 2.0, max_bytes: int | None = None
 ) -> Path:
     """Write RGB frames of one size as an endless animation whose last frame stays for `hold` seconds more.
 
+    It lasts len(frames) / fps + hold seconds, to a hundredth in a GIF or WebP, to a frame in an MP4.
+
     Args:
         path: ends in .gif, .webp or .mp4.
-        max_bytes: a GIF is written with fewer frames and colours, then smaller, at the same pace, until it fits.
+        max_bytes: GIF and WebP get fewer frames and colours, then smaller ones, at the same pace, until they fit.
 
     Raises:
         CourseError: no frames, another ending, or a file that cannot be made to fit.
@@ -44,18 +60,22 @@ def animate(
     frames = [f.convert("RGB") for f in frames]
     if path.suffix.lower() == ".mp4":
         save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold))
-        return path
+        if max_bytes is None or path.stat().st_size <= max_bytes:
+            return path
+        raise CourseError(f"{path.name} has {path.stat().st_size:,} bytes: fewer seconds or images make it smaller.")
     gif = path.suffix.lower() == ".gif"
-    for colours, every, shrink in FITS if gif else FITS[:1]:
-        keep = [f.reduce(shrink) for f in [*frames[:-1:every], frames[-1]]]
-        ms = [round(100 / fps * every) * 10] * len(keep)  # GIF counts in hundredths of a second
+    for colours, every, shrink in FITS:
+        kept = [*range(0, len(frames) - 1, every), len(frames) - 1]
+        keep = [frames[i].reduce(shrink) for i in kept]
+        ends = [round(i * 100 / fps) * 10 for i in [*kept[1:], len(frames)]]  # GIF counts in hundredths of a second
+        ms = [end - start for start, end in zip([0, *ends], ends, strict=False)]
         ms[-1] += round(hold * 100) * 10
         first, *rest = shared_palette(keep, colours) if gif else keep
         options = {"duration": ms, "loop": 0} | ({"disposal": 1} if gif else {"quality": 80})
         save_atomically(path, partial(first.save, save_all=True, append_images=rest, **options))
         if max_bytes is None or path.stat().st_size <= max_bytes:
             return path
-    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: use .webp or .mp4.")
+    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: .mp4 is smaller.")
 
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float) -> None:

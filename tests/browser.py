@@ -54,7 +54,7 @@ def server(folder: Path) -> Iterator[str]:
         own = {"JUPYTER_CONFIG_DIR": home, "JUPYTER_RUNTIME_DIR": home, "IPYTHONDIR": home}
         process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT)
         try:
-            for _ in range(300):
+            for _ in range(900):  # a busy machine takes a minute
                 with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/status", timeout=2):
                     break
                 if process.poll() is not None:
@@ -62,6 +62,7 @@ def server(folder: Path) -> Iterator[str]:
                 time.sleep(0.1)
             else:
                 process.kill()
+                process.wait()
             assert process.poll() is None, f"JupyterLab did not start:\n{Path(log.name).read_text()[-2000:]}"
             yield address
         finally:
@@ -70,8 +71,8 @@ def server(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def lab(folder: Path) -> Iterator:
-    """A Playwright page on a JupyterLab that serves `folder`. What fails leaves a screenshot in `tests/screenshots`.
+def browser(**options) -> Iterator:
+    """A Playwright page in a context with these options. What fails leaves a screenshot in `tests/screenshots`.
 
     Skips the test where there is no Playwright, or no Chromium or Chrome.
     """
@@ -79,11 +80,10 @@ def lab(folder: Path) -> Iterator:
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     path = next(filter(None, map(shutil.which, names)), None) or pytest.skip("neither Chromium nor Chrome is installed")
     with (
-        server(folder) as address,
         api.sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=path, args=CHROMIUM) as chromium,
     ):
-        page = chromium.new_page(base_url=address, viewport={"width": 1280, "height": 1000})
+        page = chromium.new_page(viewport={"width": 1280, "height": 1000}, **options)
         try:
             yield page
         except BaseException:
@@ -91,6 +91,14 @@ def lab(folder: Path) -> Iterator:
             test = os.environ.get("PYTEST_CURRENT_TEST", "lab").rpartition("::")[2].partition(" ")[0]
             page.screenshot(path=SCREENSHOTS / f"{test}.png")
             raise
+
+
+@contextlib.contextmanager
+def lab(folder: Path) -> Iterator:
+    """A page on a JupyterLab that serves `folder`; skips as `browser` does."""
+    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    with server(folder) as address, browser(base_url=address) as page:
+        yield page
 
 
 def open_notebook(page, name: str) -> None:

@@ -12,10 +12,11 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
+from .explorer import explore
 from .flipbook import flipbook
 from .training import LiveView, png, scrub
 
-__all__ = ["LiveView", "flipbook", "latent_slider", "scrub"]
+__all__ = ["LiveView", "explore", "flipbook", "latent_slider", "scrub"]
 
 CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 

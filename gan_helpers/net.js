@@ -1,0 +1,123 @@
+// A generator in plain JavaScript. Every layer with weights is one matrix product, blocked so that it stays in registers.
+
+/** float16 (as Uint16Array) → Float64Array. */
+function fromHalf(halves) {
+  const table = new Float64Array(65536);
+  for (let h = 0; h < 65536; h++) {
+    const exponent = (h >> 10) & 31, fraction = h & 1023;
+    table[h] = (h >> 15 ? -1 : 1) * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
+  }
+  return Float64Array.from(halves, (h) => table[h]);
+}
+
+/** A matrix (k, m) as panels of four columns, each k x 4, the last filled up with zeros. */
+function inPanels(matrix, k, m) {
+  const panels = new Float64Array(k * (m + 3 & ~3));
+  for (let i = 0; i < k; i++)
+    for (let j = 0; j < m; j++) panels[(j & ~3) * k + 4 * i + (j & 3)] = matrix[i * m + j];
+  return panels;
+}
+
+/** out (m, n) = aᵀ b, with a (k, m) in panels and b (k, n); out has rows up to a multiple of four, `pairs` is scratch. */
+function product(a, b, out, pairs, m, k, n) {
+  for (let j = 0; j < n; j += 2)
+    for (let i = 0, at = j * k; i < k; i++, at += 2) {
+      pairs[at] = b[i * n + j];
+      pairs[at + 1] = j + 1 < n ? b[i * n + j + 1] : 0;
+    }
+  for (let r = 0; r < m; r += 4)
+    for (let j = 0; j < n; j += 2) {
+      let c00 = 0, c01 = 0, c10 = 0, c11 = 0, c20 = 0, c21 = 0, c30 = 0, c31 = 0;
+      for (let i = 0, p = r * k, q = j * k; i < k; i++, p += 4, q += 2) {
+        const b0 = pairs[q], b1 = pairs[q + 1], a0 = a[p], a1 = a[p + 1], a2 = a[p + 2], a3 = a[p + 3];
+        c00 += a0 * b0; c01 += a0 * b1;
+        c10 += a1 * b0; c11 += a1 * b1;
+        c20 += a2 * b0; c21 += a2 * b1;
+        c30 += a3 * b0; c31 += a3 * b1;
+      }
+      let at = r * n + j;
+      out[at] = c00; out[at + n] = c10; out[at + 2 * n] = c20; out[at + 3 * n] = c30;
+      if (++at % n === 0 && j + 1 >= n) continue;
+      out[at] = c01; out[at + n] = c11; out[at + 2 * n] = c21; out[at + 3 * n] = c31;
+    }
+}
+
+/** Where row y + tap of a stride lies: calls act(image index, column index) for all taps of a convolution. */
+function eachTap([channels, height, width], [rows, columns], {kernel: [kh, kw], stride: [sh, sw], padding: [ph, pw]}, act) {
+  for (let c = 0, row = 0; c < channels; c++)
+    for (let dy = 0; dy < kh; dy++)
+      for (let dx = 0; dx < kw; dx++, row++)
+        for (let i = 0; i < rows; i++) {
+          const y = i * sh - ph + dy;
+          if (y < 0 || y >= height) continue;
+          for (let j = 0, at = (row * rows + i) * columns; j < columns; j++, at++) {
+            const x = j * sw - pw + dx;
+            if (x >= 0 && x < width) act((c * height + y) * width + x, at);
+          }
+        }
+}
+
+const size = (shape) => shape.reduce((a, b) => a * b, 1);
+const activate = (f) => () => (x) => { for (let i = 0; i < x.length; i++) x[i] = f(x[i]); return x; };
+
+// For each type of layer: what it is told → a function of the flat (C, H, W) numbers x.
+const LAYERS = {
+  matrix({k, m, n, weight}) {  // Linear, and the products inside the convolutions
+    const out = new Float64Array((m + 3 & ~3) * n), pairs = new Float64Array(k * (n + 1)), panels = inPanels(weight, k, m);
+    return (x) => { product(panels, x, out, pairs, m, k, n); return out; };
+  },
+  transposed(layer) {
+    const [c, h, w] = layer.in, m = layer.out[0] * size(layer.kernel), out = new Float64Array(size(layer.out));
+    const multiply = LAYERS.matrix({k: c, m, n: h * w, weight: layer.weight});
+    return (x) => {
+      const columns = multiply(x);
+      out.fill(0);
+      eachTap(layer.out, [h, w], layer, (to, from) => { out[to] += columns[from]; });
+      return out;
+    };
+  },
+  conv(layer) {
+    const [, h, w] = layer.out, k = layer.in[0] * size(layer.kernel), columns = new Float64Array(k * h * w);
+    const multiply = LAYERS.matrix({k, m: layer.out[0], n: h * w, weight: layer.weight});
+    return (x) => {
+      eachTap(layer.in, [h, w], layer, (from, to) => { columns[to] = x[from]; });
+      return multiply(columns);
+    };
+  },
+  affine({out, scale, shift}) {
+    const each = size(out) / scale.length;
+    return (x) => {
+      for (let c = 0, i = 0; c < scale.length; c++) for (const end = i + each; i < end; i++) x[i] = x[i] * scale[c] + shift[c];
+      return x;
+    };
+  },
+  upsample(layer) {
+    const [c, h, w] = layer.out, f = h / layer.in[1], out = new Float64Array(c * h * w);
+    return (x) => {
+      for (let i = 0; i < c * h; i++)
+        for (let j = 0; j < w; j++) out[i * w + j] = x[Math.floor(i / f) * (w / f) + Math.floor(j / f)];
+      return out;
+    };
+  },
+  relu: activate((v) => (v > 0 ? v : 0)),
+  leaky({slope}) { return activate((v) => (v > 0 ? v : slope * v))(); },
+  tanh: activate(Math.tanh),
+  sigmoid: activate((v) => 1 / (1 + Math.exp(-v))),
+};
+
+/** The net that `spec` and its numbers describe: z → RGBA pixels (S * S * 4). */
+function makeNet(spec, halves, singles) {
+  const layers = spec.layers.map((layer) => {
+    const get = (name, from) => layer[name] && {[name]: from.subarray(layer[name][0], layer[name][0] + layer[name][1])};
+    const weight = layer.weight && {weight: fromHalf(get("weight", halves).weight)};
+    return LAYERS[layer.type]({...layer, ...weight, ...get("scale", singles), ...get("shift", singles)});
+  });
+  const [channels, height, width] = spec.shape, pixels = new Uint8ClampedArray(height * width * 4).fill(255);
+  return (z) => {
+    let x = Float64Array.from(z);
+    for (const layer of layers) x = layer(x);
+    for (let i = 0; i < height * width; i++)
+      for (let c = 0; c < 3; c++) pixels[4 * i + c] = (x[(c % channels) * height * width + i] + 1) * 127.5;  // rounds to even
+    return pixels;
+  };
+}

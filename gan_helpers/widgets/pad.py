@@ -1,0 +1,49 @@
+"""A 2-D pad as a widget: anywidget runs the same drawing code in JupyterLab, VS Code and Colab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+PAD_JS = Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
+RENDER_JS = """
+export default {
+  render({ model, el }) {
+    const show = makePad(el, model.get("reach"), (x, y) => { model.set({ place: [x, y] }); model.save_changes(); });
+    const put = () => show(...model.get("place"));
+    async function paint() {
+      const bytes = model.get("picture");
+      if (bytes.byteLength) show(...model.get("place"), await createImageBitmap(new Blob([bytes])));
+    }
+    function describe(tries = 20) {  // Image has no alternative text of its own
+      const images = el.closest(".gan-explorer")?.querySelectorAll("img.gan-view") ?? [];
+      for (const image of images) image.alt = model.get("alt");
+      if (!images.length && tries) setTimeout(describe, 100, tries - 1);
+    }
+    model.on("change:place", put);
+    model.on("change:picture", paint);
+    model.on("change:alt", () => describe(0));
+    put();
+    paint();
+    describe();
+  },
+};
+"""
+
+
+class Pad(anywidget.AnyWidget):
+    """A picture with a mark to drag.
+
+    Attributes:
+        place: (x, y), each from -reach to reach.
+        picture: PNG bytes of the (2 reach + 1) x (2 reach + 1) tiles below the mark.
+        alt: what is seen in the images of class `gan-view` in the box of class `gan-explorer` around the pad.
+    """
+
+    _esm = PAD_JS + RENDER_JS
+    place = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0.0, 0.0)).tag(sync=True)
+    picture = traitlets.Bytes(b"").tag(sync=True)
+    alt = traitlets.Unicode("").tag(sync=True)
+    reach = traitlets.Int(2).tag(sync=True)

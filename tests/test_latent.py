@@ -1,0 +1,120 @@
+"""Latent vectors and directions, by their properties."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gan_helpers import directions, latent
+from gan_helpers.data import ImageSet
+from gan_helpers.errors import CourseError
+from gan_helpers.models.dcgan import Discriminator, Generator
+
+torch.manual_seed(0)
+G = Generator(16, 3, 6, 4).eval()
+
+
+def test_plane_has_the_seeds_at_whole_numbers_and_no_jumps():
+    at = {(x, y): latent.plane(x, y, 6, seed=7) for x in (0, 1, -3) for y in (0, 2)}
+    for (x, y), z in at.items():
+        assert torch.equal(z, latent.draw_z(1, 6, (7 + x + 100 * y) % 2**32))
+    for x in (1.0, -1.0, 0.5):
+        assert (latent.plane(x - 1e-6, 0.3, 6) - latent.plane(x + 1e-6, 0.3, 6)).abs().max() < 1e-4
+
+
+def test_plane_is_normal_between_the_seeds_too():
+    z = torch.cat([latent.plane(0.5, 0.25, 100, seed) for seed in range(0, 4000, 2)])
+    assert abs(z.std() - 1) < 0.01
+
+
+def test_arithmetic_is_a_mean_at_the_length_of_a_typical_z():
+    a, b = latent.draw_z(3, 100), latent.draw_z(2, 100, 1)
+    assert torch.allclose(latent.arithmetic([a]).norm(), torch.tensor(10.0))
+    assert torch.allclose(
+        nn.functional.cosine_similarity(latent.arithmetic([a, b], [b])[0], a.mean(0), 0), torch.ones(())
+    )
+    assert latent.arithmetic([a], [a]).abs().max() == 0
+
+
+def test_a_loop_has_no_seam_and_an_open_walk_ends_on_its_last_key():
+    keys = latent.draw_z(3, 100)
+    z = latent.walk(keys, 30)
+    steps = (z - z.roll(1, 0)).norm(dim=1)
+    assert torch.equal(z[0], keys[0]) and steps.max() / steps.min() < 1.6
+    assert torch.allclose(latent.walk(keys, 7, latent.lerp, loop=False)[[0, 3, 6]], keys)
+    assert latent.walk(keys, 30, latent.lerp).norm(dim=1).min() < 8.5 < z.norm(dim=1).min()
+    with pytest.raises(CourseError, match="two keys"):
+        latent.walk(keys[:1], 10)
+
+
+def test_sweep_and_truncation():
+    z, d = latent.draw_z(1, 6), torch.eye(6)[2]
+    s = latent.sweep(z, d, 2, 5)
+    assert torch.equal(s[2:3], z) and torch.allclose(s[:, 2] - z[0, 2], torch.tensor([-2.0, -1, 0, 1, 2]))
+    assert latent.truncate(z, 0).abs().max() == 0 and torch.equal(latent.truncate(z, 1), z)
+
+
+def test_principal_directions_stretch_most():
+    found = directions.principal(G, 4)
+    assert torch.allclose(found @ found.T, torch.eye(4), atol=1e-5)
+    gain = (found @ directions.first_layer(G).T).norm(dim=1)
+    assert (gain.diff() < 0).all()
+    assert (nn.functional.normalize(latent.draw_z(50, 6)) @ directions.first_layer(G).T).norm(dim=1).max() <= gain[0]
+    with pytest.raises(CourseError, match="no generator"):
+        directions.principal(Discriminator(16, 3, 4))
+
+
+def test_activation_pca_finds_the_one_direction_that_acts():
+    class One(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 12))
+            self.layers[0].weight.data = torch.randn(20, 1) * torch.tensor([[0, 0, 0, 1.0, 0, 0]])
+
+        def forward(self, z):
+            return self.layers(z).view(-1, 3, 2, 2)
+
+    found = directions.activation_pca(One(), 1, 300)
+    assert found[0, 3] > 0.95
+
+
+def test_probe_and_attribute_directions():
+    rng = np.random.default_rng(0)
+    bright = rng.random(400) < 0.4
+    images = np.clip(rng.normal(90 + 60 * bright[:, None, None, None], 20, (400, 3, 16, 16)), 0, 255).astype(np.uint8)
+    known = ImageSet(images, "lamps", attributes={"bright": bright, "kind": np.arange(400)})
+    probe = directions.Probe.fit(known)
+    assert probe.names == ("bright",) and probe.accuracy["bright"] > 0.95
+    assert directions.Probe.fit(known).weights.equal(probe.weights)
+
+    class Lamp(nn.Module):
+        latent_dim = 6
+
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, z):
+            return (self.scale * 0.2 * z[:, 1, None, None, None]).expand(-1, 3, 16, 16)
+
+    assert directions.attribute_directions(Lamp(), probe, 200)["bright"][1] > 0.99
+    with pytest.raises(CourseError, match="it has: bright"):
+        directions.Probe.fit(known, ("hat",))
+
+
+def test_removed_directions_are_gone():
+    a, b, c = latent.draw_z(3, 6)
+    left = directions.remove(a, b, c)
+    assert abs(left @ b) < 1e-5 and abs(left @ c) < 1e-5 and abs(left.norm() - 1) < 1e-5
+
+
+def test_directions_file(tmp_path):
+    path = directions.save_directions(tmp_path / "d.safetensors", {"older": torch.ones(6)})
+    assert directions.load_directions(path, 6)["older"].equal(torch.ones(6))
+    with pytest.raises(CourseError, match="no direction of 7"):
+        directions.load_directions(path, 7)
+    path.write_bytes(b"rubbish")
+    with pytest.raises(CourseError, match="cannot be read"):
+        directions.load_directions(path, 6)
