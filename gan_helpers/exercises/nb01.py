@@ -78,7 +78,9 @@ def check_optimal(answer) -> str:
     if torch.allclose(found, optimal_d(p, q, 0.8)):
         raise Wrong("share is the share of *real* images; p must carry it, and q the rest.")
     if (found > 1).any() or (found < 0).any():
-        raise Wrong(f"a probability lies between 0 and 1; yours reaches {found.abs().max():.2f}. Does it add up to one?")
+        raise Wrong(
+            f"a probability lies between 0 and 1; yours reaches {found.abs().max():.2f}. Does it add up to one?"
+        )
     if not torch.allclose(found, optimal_d(p, q, 0.2)):
         raise Wrong("with share = 0.2, p = 0.1, q = 0.4 it should be 1/17 = 0.059, " + f"not {found[0]:.3f}.")
     return "In the logit: log p - log q + log(share / (1 - share)). An unbalanced batch merely shifts D's logit."
@@ -110,7 +112,10 @@ def check_smoothed(answer) -> str:
         raise Wrong("the two targets are exchanged.")
     if not torch.allclose(found, smoothed_d(p, q, 0.9, 0.2)):
         raise Wrong("with p = q it should be the mean of the two targets, 0.55; " + f"yours is {found[1]:.3f}.")
-    return "fake_target > 0 makes D* rise with q: it rewards today's fakes. That is why only real labels are smoothed."
+    return (
+        "where q is all there is, D* is flat at fake_target, and today's fakes feel no pull; with fake_target = 0 the "
+        "logit keeps its slope. That is why only the real label is smoothed."
+    )
 
 
 def w1(x: Tensor, y: Tensor) -> Tensor:
@@ -132,17 +137,19 @@ def check_w1(answer) -> str:
     a, b = x.sort().values, y.sort().values
     slips = [
         ((x - y).abs().mean(), "the points are paired as they come: sort both, and the loads no longer cross."),
-        ((x.mean() - y.mean()).abs(), "that is the distance of the means: the spread must count, too."),
+        (
+            (x.mean() - y.mean()).abs(),
+            "that is the distance of the means, or ways left and right that cancel: each way's length must count.",
+        ),
         ((a - b).square().mean(), "that squares the distances: W1 counts distance itself."),
         ((a - b).square().mean().sqrt(), "that is W2, the root of the mean square: W1 counts distance itself."),
         ((a - b).abs().sum(), "that is the sum of all ways; each of the n points carries 1/n."),
-        ((a - b).mean(), "ways to the left and to the right cancel: take each one's length."),
     ]
     if abs(found - w1(x, y).item()) > 1e-5:
         for value, message in slips:
             if abs(found - value.item()) < 1e-5:
                 raise Wrong(message)
         raise Wrong(f"for {x.tolist()} and {y.tolist()} it is {w1(x, y).item():g}, not {found:g}.")
-    if abs(answer(x, x + 8).item() - 8) > 1e-5:
+    if abs(float(answer(x, x + 8)) - 8) > 1e-5:
         raise Wrong("a shift by 8 must cost 8.")
     return "A shift by m costs m, however far apart: W1 keeps its slope where the Jensen-Shannon divergence is flat."

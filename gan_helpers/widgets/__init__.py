@@ -12,10 +12,10 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
-from .lab import Lab, flipbook
+from .lab import Lab, filmstrip, flipbook
 from .training import LiveView, png, scrub
 
-__all__ = ["Lab", "LiveView", "flipbook", "latent_slider", "scrub"]
+__all__ = ["Lab", "LiveView", "filmstrip", "flipbook", "latent_slider", "scrub"]
 
 CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 

@@ -1,11 +1,12 @@
 """A laboratory for GANs in the plane, live: choose, play, slow down, scrub back. And a slider through pictures.
 
-Playing is driven by ticks of a hidden Play widget in the browser, for callbacks reach the kernel between cells only, and
-Colab shows nothing that a background thread updates. The browser holds a tick back until the last one is answered.
+Playing is driven by ticks of a hidden Play widget in the browser, for callbacks reach the kernel between cells only,
+and Colab shows nothing that a background thread updates. The browser holds a tick back until the last one is answered.
 """
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from PIL import Image, ImageColor, ImageDraw
 
 from ..animate import animate
 from ..errors import CourseError
-from ..plots import BLUE, ORANGE
+from ..plots import BLUE, ORANGE, grid
 from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
 from .training import png
 
@@ -34,7 +35,10 @@ def make_palette() -> list[int]:
     t = np.linspace(-1, 1, BANDS + 1)[:, None]
     ends = np.where(t < 0, ImageColor.getrgb(FAKE_AREA), ImageColor.getrgb(REAL_AREA))
     field = (255 + 0.75 * np.abs(t) * (ends - 255)).round().astype(int)
-    return [*field.ravel().tolist(), *(c for name in (BLUE, ORANGE, "#222222", "white") for c in ImageColor.getrgb(name))]
+    return [
+        *field.ravel().tolist(),
+        *(c for name in (BLUE, ORANGE, "#222222", "white") for c in ImageColor.getrgb(name)),
+    ]
 
 
 PALETTE = make_palette()
@@ -70,45 +74,52 @@ def arrows(draw: ImageDraw.ImageDraw, starts: np.ndarray, pull: np.ndarray, long
         draw.line([*a, *b], fill=DARK)
 
 
-def render(frame: Frame, real: np.ndarray, loss: Loss, shape: Shape) -> Image.Image:
-    """A frame as a picture with a palette: D's field, real points (blue squares), generated ones (orange discs), arrows.
+def render(gan: ToyGAN, frame: Frame) -> Image.Image:
+    """A frame of a GAN as a picture with a palette, SIZE pixels wide and high.
 
+    In the plane: D's field, real points (blue squares), generated ones (orange discs), where G's loss pushes them.
     On the line: D as a curve, the data's density (blue), a histogram of the generated points (orange).
     """
-    tint = shade(frame.field, loss)
-    if frame.field.ndim == 1:
-        return render_line(frame, tint, shape)
-    image, draw = canvas(tint)
-    for x, y in to_pixels(real).tolist():
-        draw.rectangle([x - 2, y - 2, x + 2, y + 2], fill=REAL, outline=WHITE)
-    fake = to_pixels(frame.fake)
-    arrows(draw, fake[::4], frame.pull[::4] * (1, -1))
-    for x, y in fake.tolist():
-        draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=FAKE, outline=WHITE)
+    tint = shade(frame.field, gan.loss)
+    if tint.ndim == 1:
+        image, draw = draw_line(frame, tint, gan.shape)
+    else:
+        image, draw = canvas(tint)
+        for x, y in to_pixels(gan.real.numpy()).tolist():
+            draw.rectangle([x - 2, y - 2, x + 2, y + 2], fill=REAL, outline=WHITE)
+        fake = to_pixels(frame.fake)
+        arrows(draw, fake[::4], frame.pull[::4] * (1, -1))
+        for x, y in fake.tolist():
+            draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=FAKE, outline=WHITE)
+    draw.text((6, 4), f"step {frame.step:,}", fill=DARK, font_size=16)
     return image
 
 
-def frame_line(tint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where D's field on the line was sampled, and its values as heights from 0 to 1."""
-    return (np.arange(len(tint)) + 0.5) * (2 * VIEW / len(tint)) - VIEW, (tint + 1) / 2
-
-
-def render_line(frame: Frame, tint: np.ndarray, shape: Shape) -> Image.Image:
+def draw_line(frame: Frame, tint: np.ndarray, shape: Shape) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     """The picture of a GAN on the line."""
     image, draw = canvas(np.repeat(tint[None], 2, 0))
     base, tall, edges = SIZE - 40, SIZE - 80, np.linspace(-VIEW, VIEW, 61)
-    x = (edges[1:] + edges[:-1]) / 2
-    across = (x + VIEW) * (SIZE / (2 * VIEW))
-    density = np.exp(-0.5 * ((x - shape.points.numpy()) / shape.spread) ** 2).mean(0)
-    share = np.histogram(frame.fake, edges)[0] / len(frame.fake) / (x[1] - x[0]) * shape.spread * (2 * np.pi) ** 0.5
-    for left, high in zip(across, share, strict=True):
-        draw.rectangle([left - 3, base - min(high, 1.5) * tall / 1.5, left + 3, base], fill=FAKE, outline=WHITE)
-    for heights, colour, width in ((density / 1.5, REAL, 3), (np.interp(x, *frame_line(tint)), DARK, 2)):
-        draw.line([v for a, h in zip(across, heights, strict=True) for v in (a, base - h * tall)], fill=colour, width=width)
+    x, scale = (edges[1:] + edges[:-1]) / 2, SIZE / (2 * VIEW)
+    peak = 1 / (shape.spread * (2 * np.pi) ** 0.5)  # a density of 1.5 peaks fills the picture
+    data = np.exp(-0.5 * ((x - shape.points.numpy()) / shape.spread) ** 2).mean(0) / 1.5
+    fake = np.histogram(frame.fake, edges)[0] / len(frame.fake) / (x[1] - x[0]) / peak / 1.5
+    d = np.interp(x, (np.arange(len(tint)) + 0.5) * (2 * VIEW / len(tint)) - VIEW, (tint + 1) / 2)
+    across = (x + VIEW) * scale
+    for left, high in zip(across, fake.clip(max=1), strict=True):
+        draw.rectangle([left - 3, base - high * tall, left + 3, base], fill=FAKE, outline=WHITE)
+    for heights, colour, width in ((data, REAL, 3), (d, DARK, 2)):
+        draw.line(list(zip(across, base - heights * tall, strict=True)), fill=colour, width=width)
     draw.line([0, base, SIZE, base], fill=DARK)
-    starts = np.stack([(frame.fake[::4, 0] + VIEW) * (SIZE / (2 * VIEW)), np.linspace(base + 6, SIZE - 4, 64)], 1)
+    starts = np.stack([(frame.fake[::4, 0] + VIEW) * scale, np.linspace(base + 6, SIZE - 4, 64)], 1)
     arrows(draw, starts, np.pad(frame.pull[::4], ((0, 0), (0, 1))))
-    return image
+    return image, draw
+
+
+def filmstrip(gan: ToyGAN, count: int = 5, size: int = 200) -> Image.Image:
+    """`count` moments of a GAN's history side by side, the first and the newest among them."""
+    chosen = [gan.frames[round(k)] for k in np.linspace(0, len(gan.frames) - 1, count)]
+    pictures = [render(gan, frame).convert("RGB").resize((size, size), Image.Resampling.LANCZOS) for frame in chosen]
+    return grid(np.stack([np.asarray(picture).transpose(2, 0, 1) for picture in pictures]), columns=count)
 
 
 def describe(frame: Frame, shape: Shape) -> str:
@@ -162,7 +173,8 @@ class Lab(widgets.VBox):
         self.time = widgets.IntSlider(value=STOPS, max=STOPS, description="time", readout=False, layout=wide)
         self.play = widgets.ToggleButton(description="Play", icon="play", layout=widgets.Layout(width="96px"))
         self.one, self.reset, self.save = (
-            widgets.Button(description=name, layout=widgets.Layout(width="96px")) for name in ("Step", "Reset", "Save GIF")
+            widgets.Button(description=name, layout=widgets.Layout(width="96px"))
+            for name in ("Step", "Reset", "Save GIF")
         )
         self.ticker = widgets.Play(max=10**8, interval=25, layout=widgets.Layout(display="none"))
         self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{SIZE}px", height=f"{SIZE}px"))
@@ -236,15 +248,11 @@ class Lab(widgets.VBox):
         else:
             self.show()
 
-    def draw(self, frame: Frame) -> Image.Image:
-        """A frame of the present GAN as a picture."""
-        return render(frame, self.gan.real.numpy(), self.gan.loss, self.gan.shape)
-
     def show(self, change=None) -> None:
         """Show the frame at which the time slider stands, and say what is on it."""
-        frames = self.gan.frames
+        gan, frames = self.gan, self.gan.frames
         frame = frames[round(self.time.value / STOPS * (len(frames) - 1))]
-        self.picture.value, words = png(self.draw(frame)), describe(frame, self.gan.shape)
+        self.picture.value, words = png(render(gan, frame)), describe(frame, gan.shape)
         self.caption.value = words
         if self.picture.has_trait("tooltip"):  # ipywidgets 8: the image's own description
             self.picture.tooltip = "Picture of the GAN at " + words
@@ -257,19 +265,30 @@ class Lab(widgets.VBox):
         path = Path("exports", f"{self.data.value.split(' (')[0]}-{self.loss.value}.gif".replace(" ", "-"))
         try:
             path.parent.mkdir(exist_ok=True)
-            animate([self.draw(frame) for frame in chosen], path, fps=12)
+            animate([render(self.gan, frame) for frame in chosen], path, fps=12)
             self.caption.value = f"Saved {len(chosen)} frames as {path}"
         except (CourseError, OSError) as error:
             self.caption.value = f"Not saved: {error}"
 
 
-def flipbook(pictures: Sequence[Image.Image], captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:
+def figure_png(figure) -> bytes:
+    """A matplotlib Figure as PNG bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return file.getvalue()
+
+
+def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:
     """A slider through pictures of one size, each with a caption that says in words what it shows.
+
+    Args:
+        pictures: Pillow images or matplotlib Figures.
+        description: the slider's name.
 
     Returns:
         A box with the parts `slider`, `picture` and `caption`.
     """
-    shown = [png(picture) for picture in pictures]
+    shown = [png(picture) if isinstance(picture, Image.Image) else figure_png(picture) for picture in pictures]
     slider = widgets.IntSlider(value=start, max=len(shown) - 1, description=description, readout=False)
     slider.layout.width = "420px"
     picture, caption = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
