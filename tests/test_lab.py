@@ -87,7 +87,7 @@ def test_drawing_is_typed_and_an_empty_one_is_told():
     box.text.value = "##\n##"
     assert len(box.gan.shape.points) == 4
     box.data.value = "ring"
-    assert box.text.layout.display == "none"
+    assert box.text.layout.display == "none" and box.data.layout.display is None
 
 
 def test_a_busy_laboratory_drops_ticks():

@@ -161,16 +161,16 @@ class Lab(widgets.VBox):
         for word, known in ((data, [*SHAPES, "drawing"]), (loss, LOSSES)):
             if word not in known:
                 raise CourseError(f"The laboratory has no '{word}'. It has: {', '.join(known)}.")
-        wide, rates = widgets.Layout(width="300px"), {"min": -5, "max": -1, "step": 0.1, "readout_format": ".1e"}
-        self.data = widgets.Dropdown(options=[*SHAPES, "drawing"], value=data, description="data", layout=wide)
-        self.text = widgets.Textarea(value=SKETCH, description="drawing", continuous_update=False, rows=7, layout=wide)
-        self.loss = widgets.Dropdown(options=list(LOSSES), value=loss, description="loss", layout=wide)
-        self.g_lr = widgets.FloatLogSlider(value=1e-3, description="G's rate", layout=wide, **rates)
-        self.d_lr = widgets.FloatLogSlider(value=2e-3, description="D's rate", layout=wide, **rates)
-        self.d_steps = widgets.IntSlider(value=1, min=1, max=10, description="D steps", layout=wide)
-        self.seed = widgets.BoundedIntText(value=seed, max=10**6, description="seed", layout=wide)
-        self.speed = widgets.Dropdown(options=list(SPEEDS), value="5 steps a frame", description="speed", layout=wide)
-        self.time = widgets.IntSlider(value=STOPS, max=STOPS, description="time", readout=False, layout=wide)
+        rates = {"min": -5, "max": -1, "step": 0.1, "readout_format": ".1e"}
+        self.data = widgets.Dropdown(options=[*SHAPES, "drawing"], value=data, description="data")
+        self.text = widgets.Textarea(value=SKETCH, description="drawing", continuous_update=False, rows=7)
+        self.loss = widgets.Dropdown(options=list(LOSSES), value=loss, description="loss")
+        self.g_lr = widgets.FloatLogSlider(value=1e-3, description="G's rate", **rates)
+        self.d_lr = widgets.FloatLogSlider(value=2e-3, description="D's rate", **rates)
+        self.d_steps = widgets.IntSlider(value=1, min=1, max=10, description="D steps")
+        self.seed = widgets.BoundedIntText(value=seed, max=10**6, description="seed")
+        self.speed = widgets.Dropdown(options=list(SPEEDS), value="5 steps a frame", description="speed")
+        self.time = widgets.IntSlider(value=STOPS, max=STOPS, description="time", readout=False)
         self.play = widgets.ToggleButton(description="Play", icon="play", layout=widgets.Layout(width="96px"))
         self.one, self.reset, self.save = (
             widgets.Button(description=name, layout=widgets.Layout(width="96px"))
@@ -194,6 +194,8 @@ class Lab(widgets.VBox):
         choices = [self.data, self.text, self.loss, self.g_lr, self.d_lr, self.d_steps, self.seed, self.speed]
         right = widgets.VBox([self.picture, self.caption], layout=widgets.Layout(width=f"{SIZE + 20}px"))
         left = widgets.VBox([*choices, *buttons, self.ticker])
+        for control in (*choices, self.time):
+            control.layout.width = "300px"
         super().__init__([widgets.HBox([left, right]), widgets.HTML(LEGEND)])
         self.restart()
 
@@ -252,10 +254,7 @@ class Lab(widgets.VBox):
         """Show the frame at which the time slider stands, and say what is on it."""
         gan, frames = self.gan, self.gan.frames
         frame = frames[round(self.time.value / STOPS * (len(frames) - 1))]
-        self.picture.value, words = png(render(gan, frame)), describe(frame, gan.shape)
-        self.caption.value = words
-        if self.picture.has_trait("tooltip"):  # ipywidgets 8: the image's own description
-            self.picture.tooltip = "Picture of the GAN at " + words
+        self.picture.value, self.caption.value = png(render(gan, frame)), describe(frame, gan.shape)
 
     def save_gif(self, button=None) -> None:
         """Write the history as an animation, at most 80 frames, into the folder `exports`."""
