@@ -1,6 +1,8 @@
 # %% [markdown]
 # # 01 · Theory that proves itself
 #
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/01_gan_theory.ipynb)
+#
 # **Aim.** Derive what the best discriminator knows, check every claim in a cell, see why one loss teaches a losing
 # generator and another does not, and watch small GANs learn, collapse and circle.
 #
@@ -10,6 +12,20 @@
 # | Time | 100 minutes, of which your computer trains for about three (one CPU core) |
 # | Data | points on a line and in the plane, drawn here |
 # | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, mode |
+
+# %% tags=["nbval-ignore-output"]
+# On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
+import os
+import sys
+
+if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
+    fetch = "test -d gan-course || git clone -q --depth 1 --branch main https://github.com/gan-course/gan-course gan-course"
+    assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
+    os.chdir("gan-course/notebooks")
+sys.path.insert(0, os.path.abspath(".."))
+from gan_helpers.notebook import setup_notebook
+
+here = setup_notebook()
 
 # %% tags=["nbval-ignore-output"]
 
