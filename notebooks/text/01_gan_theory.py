@@ -264,7 +264,7 @@ def page(m):
     left.set(xlabel="x", ylim=(0, 1.05))
     right.set(xlabel="m, the distance of q from p", ylim=(0, 3))
     left.legend(loc="upper right", fontsize=8)
-    right.legend(loc="upper left", fontsize=8)
+    right.legend(loc="upper right", fontsize=8)
     return figure
 
 
@@ -278,7 +278,7 @@ flipbook([page(m) for m in at], captions, "m", start=4)
 # %%
 plots.show(
     page(5.0),
-    alt="At m = 5 the two bells hardly touch and D* is a step between them. JS has reached its ceiling, the saturating gradient has risen to 0.46 and fallen back towards zero, the non-saturating one grows past the top",
+    alt="At m = 5 the two bells hardly touch and D* is a step between them. JS has reached its ceiling, the saturating gradient has risen to its top near m = 1.6 and fallen back towards zero, the non-saturating one grows past the top",
 )
 
 # %% [markdown]
@@ -297,12 +297,13 @@ plots.show(
 from gan_helpers.toy import LOSSES
 
 a = torch.linspace(-6, 6, 241, requires_grad=True)
+looks = [("-", plots.BLUE), ("--", plots.ORANGE), ("-.", plots.GREEN), (":", "black"), ((0, (5, 5)), plots.PINK)]
 figure = Figure(figsize=(9, 3.4), layout="constrained")
 for axes, who in zip(figure.subplots(1, 2), ("G", "D")):
-    for (name, loss), style in zip(LOSSES.items(), ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))):
+    for (name, loss), (style, colour) in zip(LOSSES.items(), looks):
         value = loss.g(a) if who == "G" else loss.d(torch.zeros(1), a)
         slope = torch.autograd.grad(value * len(a), a)[0]  # the losses are means: times N, each point has its own slope
-        axes.plot(a.detach(), slope, linestyle=style, linewidth=2, label=name)
+        axes.plot(a.detach(), slope, linestyle=style, color=colour, linewidth=2, label=name)
     axes.set(xlabel="D's logit of a generated sample", ylabel=f"slope of {who}'s loss", ylim=(-2, 2))
     axes.axhline(0, color="0.7", linewidth=0.8)
 axes.legend(fontsize=8)
@@ -382,7 +383,7 @@ line = toy.ToyGAN(toy.two_bumps()).train(400, every=100)
 assert line.frames[-1].modes == 2 and line.frames[0].modes < 2
 plots.show(
     filmstrip(line),
-    alt="Five moments of a GAN on the line: first all bars in one heap, then they move and split, at last they stand under the two blue bumps and D's curve lies near one half",
+    alt="Five moments of a GAN on the line: first all bars in one heap, then they move and split, at last most stand under the two blue bumps",
 )
 
 # %% [markdown]
