@@ -69,7 +69,7 @@ def to_pixels(points: np.ndarray) -> np.ndarray:
 def arrows(draw: ImageDraw.ImageDraw, starts: np.ndarray, pull: np.ndarray, longest: float = 40.0) -> None:
     """Strokes in pixels from points along `pull`: length in proportion while short, never beyond `longest`."""
     length = np.linalg.norm(pull, axis=1, keepdims=True) + 1e-12
-    ends = starts + pull / length * longest * np.tanh(length / 2)
+    ends = starts + pull / length * longest * np.tanh(length)
     for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
         draw.line([*a, *b], fill=DARK)
 
