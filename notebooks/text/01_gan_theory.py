@@ -272,8 +272,8 @@ def page(m):
 from gan_helpers.widgets import flipbook
 
 words = "m = {:.2f}: JS is {:.1%} of log 2; gradient {:.4f} saturating, {:.3f} non-saturating"
-captions = [words.format(m, *row) for m, row in zip(at, table.tolist())]
-flipbook([page(m) for m in at], captions, "m", start=4)
+captions = [words.format(m, *row) for m, row in zip(at[::2], table[::2].tolist())]
+flipbook([page(m) for m in at[::2]], captions, "m", start=2)  # m = 0, 0.5, 1, … 8
 
 # %%
 plots.show(
@@ -419,7 +419,8 @@ from gan_helpers.animate import animate
 from gan_helpers.widgets.lab import render
 
 Path("exports").mkdir(exist_ok=True)
-path = animate([render(gan, frame) for frame in gan.frames], "exports/ring.gif", fps=10, max_bytes=150_000)
+small = [render(gan, frame).convert("RGB").reduce(2) for frame in gan.frames[:25]]
+path = animate(small, "exports/ring.gif", fps=8, max_bytes=350_000)
 plots.show(path, alt="Animation: generated points spread from one clump to the eight modes of a ring while D's field shifts", width=300)
 
 # %% [markdown]
