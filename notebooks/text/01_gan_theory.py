@@ -27,8 +27,6 @@ from gan_helpers.notebook import setup_notebook
 
 here = setup_notebook()
 
-# %% tags=["nbval-ignore-output"]
-
 # %% [markdown]
 # **Before we begin**, three questions. They come back at the end.
 #
@@ -486,7 +484,7 @@ def play(steps=500, eta=0.1, alternating=False, damping=0.0):
 games = {"simultaneous": play(), "alternating": play(alternating=True), "with a penalty on D": play(damping=0.5)}
 growth = {name: (path[-1].norm() / path[0].norm()).item() for name, path in games.items()}
 for name, factor in growth.items():
-    print(f"{name:<20} distance × {factor:.2g}")
+    print(f"{name:<20} distance × {factor:.2f}")
 assert abs(growth["simultaneous"] - (1 + 0.1**2) ** 250) < 1e-9
 
 # %%
