@@ -54,7 +54,7 @@ def server(folder: Path) -> Iterator[str]:
         own = {"JUPYTER_CONFIG_DIR": home, "JUPYTER_RUNTIME_DIR": home, "IPYTHONDIR": home}
         process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=subprocess.STDOUT)
         try:
-            for _ in range(900):  # a busy machine takes a minute
+            for _ in range(1200):  # a loaded machine needs more than half a minute
                 with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/api/status", timeout=2):
                     break
                 if process.poll() is not None:

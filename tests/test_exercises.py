@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb02, nb05
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -137,12 +137,29 @@ def unscaled_points(x):
     return signs + x.mean()
 
 
+def with_slopes(**changed):
+    """The right slopes, some of them replaced by a function of (a, right slopes)."""
+    names = {"minimax": "minimax", "ns": "non-saturating", "ls": "least squares", "hinge": "hinge"}
+    return lambda a: nb01.slopes(a) | {names[k]: f(a, nb01.slopes(a)) for k, f in changed.items()}
+
+
+exchanged = with_slopes(minimax=lambda a, s: s["non-saturating"], ns=lambda a, s: s["minimax"])
+slope_in_d = with_slopes(minimax=lambda a, s: -1 / (1 - a.sigmoid()))
+uphill = with_slopes(hinge=lambda a, s: -s["hinge"])
+mean_slope = with_slopes(ls=lambda a, s: s["least squares"] / len(a))
+three_numbers = with_slopes(hinge=lambda a, s: s["hinge"][:3])
+
+
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
 RIGHT = {
     "00.0": GOOD_CHECK,
     "00.1": GOOD_SEEDS,
     "00.2": nb00.first_closer_to_end,
     "00.3": nb00.discriminator_loss,
+    "01.1": nb01.slopes,
+    "01.2": nb01.optimal_d,
+    "01.3": nb01.smoothed_d,
+    "01.4": nb01.w1,
     "02.1": nb02.LAYERS_32,
     "02.2": nb02.share_changed,
     "02.3": nb02.update_ema,
@@ -162,6 +179,23 @@ WRONG = [
     ("00.3", swapped_labels, "labels are swapped"),
     ("00.3", no_fakes, "both terms"),
     ("00.3", no_gradient, "no gradient at all"),
+    ("01.1", exchanged, "exchanged"),
+    ("01.1", slope_in_d, "in D, not in the logit"),
+    ("01.1", uphill, "hinge has the wrong sign"),
+    ("01.1", mean_slope, "least squares at a"),
+    ("01.1", three_numbers, "3 numbers"),
+    ("01.2", lambda p, q, share: p / (p + q), "as many real"),
+    ("01.2", lambda p, q, share: (1 - share) * p / ((1 - share) * p + share * q), "share of \\*real"),
+    ("01.2", lambda p, q, share: (1 - share) * q / (share * p + (1 - share) * q), "being generated"),
+    ("01.2", lambda p, q, share: share * p / (p + q), "1/17"),
+    ("01.3", lambda p, q, a, b: p / (p + q), "targets 1 and 0"),
+    ("01.3", lambda p, q, a, b: a * p / (p + q), "fake_target is not"),
+    ("01.3", lambda p, q, a, b: a * p / (a * p + b * q), "how often"),
+    ("01.3", lambda p, q, a, b: (b * p + a * q) / (p + q), "exchanged"),
+    ("01.4", lambda x, y: (x - y).abs().mean(), "sort both"),
+    ("01.4", lambda x, y: (x.mean() - y.mean()).abs(), "means"),
+    ("01.4", lambda x, y: (x.sort().values - y.sort().values).square().mean(), "squares"),
+    ("01.4", lambda x, y: (x.sort().values - y.sort().values).abs().sum(), "1/n"),
     (
         "02.1",
         [(100, 512, 4, 1, 0), (512, 256, 4, 2, 1), (256, 128, 4, 2, 1), (128, 64, 4, 2, 1), (64, 3, 4, 2, 1)],
@@ -191,7 +225,8 @@ WRONG = [
 
 
 def test_every_exercise_is_tested_three_ways():
-    for number in ("00.0", "02.1", "05.1"):
+
+    for number in ("00.0", "01.1", "02.1", "05.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

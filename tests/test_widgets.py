@@ -9,7 +9,7 @@ from PIL import Image
 from gan_helpers import data, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
-from gan_helpers.widgets import LiveView, flipbook, latent_slider, scrub
+from gan_helpers.widgets import LiveView, latent_slider, scrub
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=12, ema=0.9)
 SET = data.ImageSet(np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), "noise")
@@ -60,15 +60,3 @@ def test_latent_slider_keeps_a_frozen_copy(run):
     box.slider.value = 0.0
     box.slider.value = 1.0
     assert (pixels(box.picture) == end).all()
-
-
-def test_a_flipbook_turns_its_pages():
-    from matplotlib.figure import Figure
-
-    book = flipbook([Image.new("L", (4, 4), 0), Figure(figsize=(1, 1))], ["black", "empty"], "page")
-    first = bytes(book.picture.value)
-    assert first.startswith(b"\x89PNG") and book.slider.value == "black"
-    book.slider.value = "empty"
-    assert bytes(book.picture.value).startswith(b"\x89PNG") and bytes(book.picture.value) != first
-    with pytest.raises(CourseError, match="2 pictures need as many"):
-        flipbook([Image.new("L", (4, 4))] * 2, ["same", "same"])

@@ -14,9 +14,10 @@ from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
 from .explorer import explore
 from .flipbook import flipbook
+from .lab import Lab, filmstrip
 from .training import LiveView, png, scrub
 
-__all__ = ["LiveView", "explore", "flipbook", "latent_slider", "scrub"]
+__all__ = ["Lab", "LiveView", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
 
 CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import ipywidgets as widgets
 from PIL import Image
 
-from ..errors import CourseError
 from .training import png
 
 
-def flipbook(pictures: list, labels: list[str], description: str = "page", width: int = 640) -> widgets.VBox:
-    """A slider through pictures.
+def figure_png(figure) -> bytes:
+    """A matplotlib Figure as PNG bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return file.getvalue()
+
+
+def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:
+    """A slider through pictures of one size, each with a caption that says in words what it shows.
 
     Args:
-        pictures: Pillow images or matplotlib figures.
-        labels: what the slider says at each, all different.
-        width: in pixels of the page.
+        pictures: Pillow images or matplotlib Figures.
+        description: the slider's name.
 
     Returns:
-        A box with the parts `slider` and `picture`.
-
-    Raises:
-        CourseError: no pictures, or not one label for each.
+        A box with the parts `slider`, `picture` and `caption`.
     """
-    if not pictures or len(set(labels)) != len(pictures):
-        raise CourseError(f"{len(pictures)} pictures need as many different labels; got {len(set(labels))}.")
+    shown = [png(picture) if isinstance(picture, Image.Image) else figure_png(picture) for picture in pictures]
+    slider = widgets.IntSlider(value=start, max=len(shown) - 1, description=description, readout=False)
+    slider.layout.width = "420px"
+    picture, caption = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
 
-    def page(picture) -> bytes:
-        if isinstance(picture, Image.Image):
-            return png(picture)
-        file = io.BytesIO()
-        picture.savefig(file, format="png")
-        return file.getvalue()
+    def draw(change=None) -> None:
+        picture.value, caption.value = shown[slider.value], captions[slider.value]
 
-    pages = dict(zip(labels, map(page, pictures), strict=True))
-    slider = widgets.SelectionSlider(options=labels, description=description)
-    picture = widgets.Image(value=pages[labels[0]], format="png", layout=widgets.Layout(width=f"{width}px"))
-    slider.observe(lambda change: setattr(picture, "value", pages[change["new"]]), "value")
-    box = widgets.VBox([slider, picture])
-    box.slider, box.picture = slider, picture
+    draw()
+    slider.observe(draw, "value")
+    box = widgets.VBox([slider, caption, picture])
+    box.slider, box.picture, box.caption = slider, picture, caption
     return box
