@@ -61,7 +61,7 @@ class Moments:
         same_width(self.shift, x)
         x = x - self.shift
         self.n, self.sum = self.n + len(x), self.sum + x.sum(0)
-        self.outer.addmm_(x.T, x)  # (D, D)
+        self.outer += torch.from_numpy(np.dot(x.T.numpy(), x.numpy()))  # (D, D); NumPy computes one half only
         self.__dict__.pop("root", None)  # it was of the sums before
         return self
 
@@ -185,41 +185,46 @@ class Pairs:
         self.cross_fake, rows = [], []
         self.cross_real = torch.zeros(self.n).double()
         self.fakes_around, self.reals_covered = torch.zeros(self.n).bool(), torch.zeros(self.n).bool()
-        for products, distances, start in blocks(fake, real):
-            kernel = cubic_kernel(products, fake.shape[1])  # (rows, N)
-            self.cross_fake.append(kernel.sum(1, dtype=torch.float64))
-            self.cross_real += kernel.sum(0, dtype=torch.float64)
+        for kernel, distances, start in blocks(fake, real):
+            self.cross_fake.append(kernel.sum(1))
+            self.cross_real += kernel.sum(0)
             inside = distances <= real_radius  # fake i within the ball of real j
-            rows.append(inside.sum(1))
+            rows.append(inside.float().sum(1))
             self.reals_covered |= inside.any(0)
             self.fakes_around |= (distances <= fake_radius[start : start + len(distances), None]).any(0)
-        self.cross_fake, self.balls = torch.cat(self.cross_fake), torch.cat(rows)  # (M,) (M,)
+        self.cross_fake, self.balls = torch.cat(self.cross_fake).double(), torch.cat(rows)  # (M,) (M,)
 
     def within(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """For each image of a set: the kernel summed over the *other* images, and the distance² to its k-th one."""
-        sums, radii = [], []
-        for products, distances, start in blocks(x, x):
-            diagonal = torch.arange(len(products)), torch.arange(start, start + len(products))
-            kernel = cubic_kernel(products, x.shape[1])
-            kernel[diagonal], distances[diagonal] = 0, torch.inf
-            sums.append(kernel.sum(1, dtype=torch.float64))
-            radii.append(distances.topk(self.k, largest=False).values[:, -1])
-        return torch.cat(sums), torch.cat(radii)
+        """For each image of a set: the kernel summed over the *other* images, and the distance² to its k-th one.
+
+        What a block of rows has to do with earlier rows is known from them, by symmetry.
+        """
+        sums, near = torch.zeros(len(x)).double(), torch.full((len(x), self.k), torch.inf, dtype=x.dtype)
+        for kernel, distances, start in blocks(x, x, symmetric=True):
+            end = start + len(kernel)
+            for with_itself, value in ((kernel, 0.0), (distances, torch.inf)):
+                with_itself.diagonal().fill_(value)
+            sums[start:end] += kernel.sum(1)
+            sums[end:] += kernel[:, len(kernel) :].sum(0)
+            rows = distances.topk(min(self.k, distances.shape[1]), largest=False).values  # (rows, k)
+            columns = distances[:, len(kernel) :].T.contiguous()  # (N - end, rows)
+            columns = columns.topk(min(self.k, len(kernel)), largest=False).values
+            for part, new in ((slice(start, end), rows), (slice(end, None), columns)):
+                near[part] = torch.cat([near[part], new], 1).topk(self.k, largest=False).values
+        return sums, near[:, -1]
 
 
-def cubic_kernel(products: Tensor, width: int) -> Tensor:
-    """(x·y / D + 1)³, from inner products."""
-    return (products / width).add_(1).pow_(3)
+def blocks(x: Tensor, y: Tensor, rows: int = 1024, symmetric: bool = False):
+    """Yields the kernel (x·y / D + 1)³ and the squared distances of `rows` rows of x with y, and the first row.
 
-
-def blocks(x: Tensor, y: Tensor, rows: int = 1024):
-    """Yields inner products and squared distances of `rows` rows of x with all of y, and the first row's number."""
-    squares = y.square().sum(1)  # (N,)
+    Distances may come out a rounding error below zero. `symmetric` leaves out the columns before the first row.
+    """
+    of_x, of_y = x.square().sum(1), y.square().sum(1)  # (M,) (N,)
     for start in range(0, len(x), rows):
-        part = x[start : start + rows]
-        products = part @ y.T  # (rows, N)
-        distances = (part.square().sum(1)[:, None] + squares - 2 * products).clamp_min_(0)
-        yield products, distances, start
+        part, first = slice(start, start + rows), start if symmetric else 0
+        products = x[part] @ y[first:].T  # (rows, N)
+        distances = torch.add(of_y[first:], products, alpha=-2).add_(of_x[part, None])
+        yield products.div_(x.shape[1]).add_(1).pow_(3), distances, start
 
 
 @dataclass(frozen=True)
@@ -303,7 +308,7 @@ def nearest(queries: Features, reference: Features) -> tuple[Tensor, Tensor]:
     same_width(queries, reference)
     centre = reference.double().mean(0)  # near zero, fewer digits cancel
     best = [d.min(1) for _, d, _ in blocks(queries.double() - centre, reference.double() - centre)]
-    return torch.cat([b.values for b in best]).sqrt(), torch.cat([b.indices for b in best])
+    return torch.cat([b.values for b in best]).clamp_min(0).sqrt(), torch.cat([b.indices for b in best])
 
 
 @dataclass(frozen=True)

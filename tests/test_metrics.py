@@ -138,6 +138,19 @@ def test_kid_is_the_unbiased_mmd_and_torch_fidelitys_number():
     assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
 
 
+def test_all_pairs_are_the_same_in_blocks_and_at_once():
+    x, y = normal(1026, 3, 1), normal(1030, 3, 2)
+    pairs = Pairs(x, y)
+    for features, sums, radius_of in ((x, pairs.fake_kernel, pairs.within(x)), (y, pairs.real_kernel, pairs.within(y))):
+        whole = kernel(features, features)
+        assert torch.allclose(sums, whole.sum(1) - whole.diagonal())
+        squares = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist").square()
+        assert torch.allclose(radius_of[1], squares.kthvalue(4).values, atol=1e-9)
+    assert torch.allclose(pairs.cross_fake, kernel(x, y).sum(1)) and torch.allclose(
+        pairs.cross_real, kernel(x, y).sum(0)
+    )
+
+
 def test_kid_has_no_bias_and_its_error_is_its_spread():
     """Over 200 pairs of small sets of one distribution the mean is 0, and the error tells the true scatter."""
     found = [kid(Pairs(normal(40, 6, 2 * k), normal(60, 6, 2 * k + 1))) for k in range(200)]
@@ -163,7 +176,7 @@ def test_precision_and_recall_by_hand_and_by_torch_fidelity():
     found = precision_recall(Pairs(fake, real, k=1))
     # Balls around the reals reach 1 to each side; around the first three fakes .1; the stray one at 50 reaches 49.3
     assert found == {"precision": 0.75, "recall": 5 / 6, "density": 6 / 4, "coverage": 2 / 6}
-    x, y = normal(2100, 5, 1), normal(1500, 5, 2, mean=0.4)  # more than a block of rows
+    x, y = normal(2100, 5, 1), normal(1025, 5, 2, mean=0.4)  # more than a block of rows, and one row more
     theirs = prc_features_to_metric(x, y, verbose=False)
     ours = precision_recall(Pairs(x, y))
     assert ours["precision"] == pytest.approx(theirs["precision"], abs=1e-6)
