@@ -337,7 +337,7 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     finally:
         module.load_state_dict_from_url = fetch
     *layers, last = net.children()
-    body = nn.Sequential(*layers, nn.Flatten())  # (n, 3, 299, 299) → (n, 2048)
+    body = nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)  # (n, 3, 299, 299) → (n, 2048)
 
     def tensorflow(x: Tensor) -> Tensor:
         return (module.interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False) - 128) / 128
@@ -351,7 +351,8 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     }[protocol]
 
     def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        features = body(prepare(images.expand(-1, 3, -1, -1).float()))
+        x = prepare(images.expand(-1, 3, -1, -1).float())  # (n, 3, 299, 299)
+        features = body(x.contiguous(memory_format=torch.channels_last))
         return features, features @ last.weight.T  # logits without their bias, as the Inception Score takes them
 
     return Extractor(protocol, sha256(path)[:8], 299, resize, function)

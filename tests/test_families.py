@@ -206,10 +206,10 @@ def test_one_net_a_class_keeps_the_order():
 
 def test_conditional_batchnorm_by_hand():
     layer, x, y = blocks.ConditionalBatchNorm2d(2, 3), torch.randn(4, 2, 5, 5), torch.tensor([0, 1, 2, 1])
-    layer.scale.data, layer.shift.data = torch.randn(3, 2), torch.randn(3, 2)
+    layer.scale.weight.data, layer.shift.weight.data = torch.randn(3, 2), torch.randn(3, 2)
     plain = F.batch_norm(x, None, None, training=True)
     for k in range(4):
-        expected = plain[k] * layer.scale[y[k], :, None, None] + layer.shift[y[k], :, None, None]
+        expected = plain[k] * layer.scale.weight[y[k], :, None, None] + layer.shift.weight[y[k], :, None, None]
         torch.testing.assert_close(layer(x, y)[k], expected)
 
 
@@ -220,7 +220,7 @@ def test_a_conditional_pair_depends_on_the_class(name):
     g, d = models.build_generator(recipe).eval(), models.build_discriminator(recipe).eval()
     for m in g.modules():
         if isinstance(m, blocks.ConditionalBatchNorm2d):  # which starts alike for all classes
-            nn.init.normal_(m.shift)
+            nn.init.normal_(m.shift.weight)
     z = torch.randn(1, recipe.latent_dim).expand(3, -1)
     x = g(z, torch.arange(3))
     assert x.abs().max() <= 1 and (x[0] - x[1]).abs().max() > 1e-7 and (x[1] - x[2]).abs().max() > 1e-7

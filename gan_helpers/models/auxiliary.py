@@ -1,4 +1,4 @@
-"""Auxiliary-classifier DCGAN for CIFAR-10 (seed 1): D also names the class. Odena et al. 2017, arXiv:1610.09585.
+"""Auxiliary-classifier DCGAN for CIFAR-10: D also names the class. Odena et al. 2017, arXiv:1610.09585.
 
 As published the class loss sees real images only and the generator knows no class, so it is not yet an AC-GAN; and
 images are in [0, 1] before D at both ends. Here too, inside the nets: outside, images are in [-1, 1] as everywhere.

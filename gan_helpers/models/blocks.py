@@ -93,12 +93,12 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
     def __init__(self, channels: int, classes: int = 0) -> None:
         super().__init__(channels, affine=not classes)
         if classes:
-            self.scale = nn.Parameter(torch.ones(classes, channels))
-            self.shift = nn.Parameter(torch.zeros(classes, channels))
+            self.scale, self.shift = nn.Embedding(classes, channels), nn.Embedding(classes, channels)
+            nn.init.ones_(self.scale.weight), nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = super().forward(x)
-        return x if self.affine else x * self.scale[y][:, :, None, None] + self.shift[y][:, :, None, None]
+        return x if self.affine else x * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
 
 
 class OnePerClass(nn.Module):

@@ -1,4 +1,4 @@
-"""The DCGAN of seed 5, which watches its FID: 5x5 kernels, from Keras, for CIFAR-10."""
+"""A DCGAN whose project watches its FID as it trains: 5x5 kernels, from Keras, for CIFAR-10."""
 
 from __future__ import annotations
 

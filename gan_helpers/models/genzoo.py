@@ -1,4 +1,4 @@
-"""GenZoo's DCGANs for MNIST and CIFAR-10 (seed 3), as its README has them; from Keras, without any bias."""
+"""GenZoo's DCGANs for MNIST and CIFAR-10, as its README has them; from Keras, without any bias."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""linDCGAN for CIFAR-10 (seed 4): DCGAN with a linear layer at the small end of either net; no biases.
+"""linDCGAN for CIFAR-10: DCGAN with a linear layer at the small end of either net; no biases.
 
 BatchNorm weights start at N(1, .02); its code has N(0, .02), which all but switches every map off.
 """
