@@ -10,7 +10,7 @@
 # |---|---|
 # | You need | some PyTorch: tensors, modules, a training loop |
 # | Time | 30 minutes, of which your computer trains for one (two CPU cores; a GPU is not needed) |
-# | Data | `faces`: 10,000 cartoon faces, 64×64, in the repository, no download |
+# | Data | `faces`: 9,000 cartoon faces, 64×64, in the repository, no download |
 # | Words introduced | generator, discriminator, latent vector, fixed noise, recipe |
 #
 # Run the cells from top to bottom with Shift-Enter. Wherever it says **Predict**, write your guess down before you run
@@ -335,5 +335,5 @@ check("00.3", repaired)
 # 4. Zero: a constant D has no slope to climb. 5. Yours to write.
 # </details>
 #
-# **Next:** [02 · DCGAN on faces](02_dcgan_celeba.ipynb) writes the nets and the loop by hand. **Papers:** Goodfellow et al.
+# **Next:** [01 · Theory](01_gan_theory.ipynb) proves in cells what the two nets are up to; [02](02_dcgan_celeba.ipynb) writes them by hand. **Papers:** Goodfellow et al.
 # 2014, [arXiv:1406.2661](https://arxiv.org/abs/1406.2661); Radford et al. 2016, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434).

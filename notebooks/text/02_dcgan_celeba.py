@@ -8,10 +8,10 @@
 #
 # | | |
 # |---|---|
-# | You need | notebook 00 |
+# | You need | notebooks 00 and 01 |
 # | Time | 100 minutes, of which your computer trains for about four (two CPU cores) |
 # | Data | `faces` (cartoons, embedded); one switch changes to CelebA or to your own folder |
-# | Words introduced | transposed convolution, DCGAN, non-saturating loss, moving average (EMA), checkpoint |
+# | Words introduced | transposed convolution, DCGAN, moving average (EMA), checkpoint |
 
 # %% tags=["nbval-ignore-output"]
 # On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
