@@ -170,7 +170,7 @@ class Pictures(Callback):
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
         self.sheets(trainer)
-        animate(half_frames(self.folder), self.folder / "training.gif", max_bytes=3_000_000)
+        animate(half_frames(self.folder, self.labels is not None), self.folder / "training.gif", max_bytes=3_000_000)
 
 
 def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
@@ -193,11 +193,11 @@ def frames(folder: Path) -> list[Image.Image]:
     return images
 
 
-def half_frames(folder: Path) -> list[Image.Image]:
+def half_frames(folder: Path, by_class: bool) -> list[Image.Image]:
     """Half of each grid that a run has drawn, so that a GIF stays small: the upper rows, or of every class the left."""
     drawn = frames(folder)
     w, h = drawn[0].size
-    half = (0, 0, (w - 2) // 2, h) if h > w else (0, 0, w, (h - 2) // 2)
+    half = (0, 0, (w - 2) // 2, h) if by_class else (0, 0, w, (h - 2) // 2)
     return [f.crop(half) for f in drawn]
 
 

@@ -122,7 +122,7 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     board = json.loads(BOARD.read_text()) if BOARD.exists() else {}
     board[name] = scores
     BOARD.write_text(json.dumps(board, indent=1) + "\n")
-    animate(callbacks.half_frames(folder), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
+    animate(callbacks.half_frames(folder, recipe.conditional), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
     checkpoints.export_generator(folder / "best.safetensors", out, **card)
 
 
