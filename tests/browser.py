@@ -31,7 +31,8 @@ READY = """async () => {
 }"""
 DONE = """() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel.status === 'idle'
     && ![...document.querySelectorAll('.jp-InputPrompt')].some(prompt => prompt.textContent.includes('*'))"""
-PIXELS = """image => {
+PIXELS = """async image => {
+    await image.decode()
     const [width, height] = [image.naturalWidth, image.naturalHeight]
     const context = Object.assign(document.createElement('canvas'), {width, height}).getContext('2d')
     context.drawImage(image, 0, 0)
