@@ -97,7 +97,7 @@ class Textbook:
             real = flip(real) if r.flip else real
             fake = generator(self.trainer.sample_z(), *told)
             real, seen = diff_augment(real, r.augment), diff_augment(fake.detach(), r.augment)
-            noise = r.target_noise * torch.rand(2, len(real), dtype=real.dtype)
+            noise = r.target_noise * torch.rand(2, len(real), dtype=real.dtype) if r.target_noise else (0, 0)
             discriminator.zero_grad()
             d_loss = 0.0
             for x, target, is_real in (
@@ -121,7 +121,8 @@ class Textbook:
             g_loss.backward()
             g_opt.step()
         if r.ema:
-            for mine, theirs in zip(self.averages[k].state_dict().values(), generator.state_dict().values()):
+            states = self.averages[k].state_dict().values(), generator.state_dict().values()
+            for mine, theirs in zip(*states, strict=True):
                 mine.mul_(r.ema).add_(theirs, alpha=1 - r.ema) if mine.is_floating_point() else mine.copy_(theirs)
         self.step += 1
         return [d_loss, g_loss.item()]
@@ -185,7 +186,7 @@ def main() -> None:
         lines.append(text)
         o.out.write_text("\n".join(lines) + "\n")
 
-    say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; images/s, medians of {o.rounds} rounds in turn")
+    say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; images/s, medians of {o.rounds} rounds")
     say(f"{'recipe':22} width  textbook    ours  ratio (lowest)  float64 difference")
     divisors = json.loads(gallery.PLAN.read_text())
     fashion, ratios = data.load("fashion"), []
