@@ -49,10 +49,14 @@ def narrowed(recipe: Recipe, divisor: int) -> Recipe:
     return recipe.but(g_width=recipe.g_width // divisor, d_width=recipe.d_width // divisor)
 
 
+def kind_of(recipe: Recipe) -> str:
+    """The data set that a recipe is trained on here: Fashion-MNIST stands in for MNIST."""
+    return "fashion_mnist" if recipe.data == "mnist" else recipe.data
+
+
 def source_of(recipe: Recipe, sources: dict[str, str]) -> str:
-    """Where a recipe's data lie; Fashion-MNIST stands in for MNIST."""
-    name = "fashion_mnist" if recipe.data == "mnist" else recipe.data
-    return sources.get(name, name)
+    """Where a recipe's data lie."""
+    return sources.get(kind_of(recipe), kind_of(recipe))
 
 
 def opened(recipe: Recipe, sources: dict[str, str]) -> data.ImageSet:
@@ -103,7 +107,7 @@ def train(names: list[str], sources: dict[str, str]) -> None:
 
 def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
     """Export the best generator of a run with card, GIF and scores."""
-    kind = "fashion_mnist" if recipe.data == "mnist" else recipe.data
+    kind = kind_of(recipe)
     jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
     card = {
         "data": f"{images.name}, {len(images):,} training images{jpeg}",
