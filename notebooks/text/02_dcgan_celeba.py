@@ -484,6 +484,8 @@ plots.show(
 
 # %% [markdown]
 # ## 11. Exercises
+# Replace each `...` and run the cell; `hint("02.1")` gives a nudge, `solution("02.1")` shows one way. Blanks do no harm.
+#
 # **Exercise 1: a generator for 32 pixels.** Give its layers as (channels in, channels out, kernel, stride, padding), from a
 # latent vector of 100 numbers to 3 channels.
 

@@ -545,6 +545,8 @@ plots.show(
 # chosen one again on fresh latents, and say how it was chosen.
 #
 # ## 12. Exercises
+# Replace each `...` and run the cell; `hint("05.1")` gives a nudge, `solution("05.1")` shows one way. Blanks do no harm.
+#
 # **Exercise 1: the Fréchet distance.** From features `a` (N, D) and `b` (M, D), with the nuclear norm (the sum of singular
 # values): centre each set and divide by √(N − 1) to get A and B, whose $A^\top A$ are the covariances.
 
