@@ -137,6 +137,24 @@ def exercises(notebook, number: str) -> list[bool]:
     return found
 
 
+def shows_picture(cell) -> bool:
+    """Whether an output of a code cell is a picture."""
+    data = [kind for output in cell.get("outputs", ()) for kind in output.get("data", {})]
+    return any(kind.startswith("image/") for kind in data)
+
+
+def bare_widgets(notebook) -> bool:
+    """Whether some widget has no task shortly before it, or no picture near it for readers without a kernel."""
+    code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    for k, i in enumerate(code):
+        if any(workshop.NOTE in text for text in texts(notebook.cells[i])[1:]):
+            near = [notebook.cells[j] for j in code[max(0, k - 2) : k + 3]]
+            before = notebook.cells[max(0, i - 3) : i]
+            if not any(map(shows_picture, near)) or not any("**Task" in cell.source for cell in before):
+                return True
+    return False
+
+
 def missing_marks(path: Path) -> list[str]:
     """The marks of a lesson that a notebook lacks."""
     notebook = nbformat.read(path, as_version=4)
@@ -151,6 +169,7 @@ def missing_marks(path: Path) -> list[str]:
         "words explained": all(explained(word, text) for word in words(notebook)),
         "three questions": start == [1, 2, 3],
         "predictions": len(re.findall(r"\*\*Predict\b", text)) >= 3,
+        "tasks and pictures for widgets": not bare_widgets(notebook),
         "three to five exercises": 3 <= len(blank) <= 5,
         "blank exercises": all(blank),
         "summary": re.search(r"^## Summary$", text, re.MULTILINE),
@@ -288,6 +307,18 @@ def test_exercises_are_three_to_five_and_blank(tmp_path: Path) -> None:
     assert missing_marks(lesson(tmp_path, checks=CHECKS[:2])) == ["three to five exercises"]
     assert missing_marks(lesson(tmp_path, checks=2 * CHECKS)) == ["three to five exercises", "blank exercises"]
     assert missing_marks(lesson(tmp_path, said="✓ Exercise 07.{}, An answer: Right.\n")) == ["blank exercises"]
+
+
+@pytest.mark.parametrize(("task", "picture"), [(True, True), (False, True), (True, False)])
+def test_widgets_have_a_task_and_a_picture(tmp_path: Path, task: bool, picture: bool) -> None:
+    notebook = nbformat.read(lesson(tmp_path), as_version=4)
+    slider = new_output("execute_result", {"text/plain": workshop.NOTE}, execution_count=1)
+    widget = new_code_cell("slider", outputs=[slider])
+    shown = new_code_cell("picture", outputs=[image("A square.")] if picture else [])
+    notebook.cells += [new_markdown_cell("**Task.** Drag." if task else "Drag."), widget, new_code_cell("1"), shown]
+    nbformat.write(notebook, tmp_path / "07_small.ipynb")
+    lacking = [] if task and picture else ["tasks and pictures for widgets"]
+    assert missing_marks(tmp_path / "07_small.ipynb") == lacking
 
 
 @pytest.mark.parametrize(
