@@ -144,13 +144,13 @@ def shows_picture(cell) -> bool:
 
 
 def bare_widgets(notebook) -> bool:
-    """Whether some widget has no task shortly before it, or no picture near it for readers without a kernel."""
+    """Whether some widget has no task around it, or no picture near it for readers without a kernel."""
     code = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     for k, i in enumerate(code):
         if any(workshop.NOTE in text for text in texts(notebook.cells[i])[1:]):
             near = [notebook.cells[j] for j in code[max(0, k - 2) : k + 3]]
-            before = notebook.cells[max(0, i - 3) : i]
-            if not any(map(shows_picture, near)) or not any("**Task" in cell.source for cell in before):
+            around = notebook.cells[max(0, i - 3) : i + 2]
+            if not any(map(shows_picture, near)) or not any("**Task" in cell.source for cell in around):
                 return True
     return False
 

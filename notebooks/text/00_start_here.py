@@ -134,7 +134,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Above is the walk through latent space, below the cross-fade of its two ends. In the middle of the walk there is *one*
+# Above is the walk from one latent vector to the other, below the cross-fade of its two ends. In the middle of the walk there is *one*
 # face: the generator has no other way to answer. How good it is depends on the minute of training; try the generator that
 # trained longer, below.
 
