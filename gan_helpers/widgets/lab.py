@@ -155,6 +155,7 @@ export default {
       setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
     });
   },
+  render() {},
 };
 """
 
@@ -162,7 +163,8 @@ export default {
 class Clock(anywidget.AnyWidget):
     """Sends a message from the browser every `interval` ms, while `playing`; each must be sent back.
 
-    A synchronised value, as of `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves.
+    A synchronised value, as of `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves; and
+    with ipywidgets 7, Play starts only when it is clicked itself.
     """
 
     _esm = CLOCK_JS
