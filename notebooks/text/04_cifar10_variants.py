@@ -3,8 +3,9 @@
 #
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/04_cifar10_variants.ipynb)
 #
-# **Aim.** Take published DCGAN recipes apart. Change one choice at a time, predict what it does, and measure it. Port a Keras
-# net without moving a pixel. At the end, rank the course's CIFAR-10 generators by eye, blind, and seal your ranking.
+# **Aim.** Take published DCGAN recipes apart. Change one choice at a time, predict what it does, and measure it. Port a
+# Keras net without moving a pixel. At the end, rank the course's CIFAR-10 generators by eye, blind, and seal your
+# ranking.
 #
 # | | |
 # |---|---|
@@ -77,8 +78,8 @@ for name in names:
     )
 
 # %% [markdown]
-# **Predict.** In how many settings do convDCGAN's and GenZoo's recipe differ, apart from their nets' layers: 3, 6, or more
-# than 10?
+# **Predict.** In how many settings do convDCGAN's and GenZoo's recipe differ, apart from their nets' layers: 3, 6, or
+# more than 10?
 
 # %%
 one, other = recipes.get("conv-cifar10"), recipes.get("genzoo-cifar10")
@@ -91,8 +92,8 @@ print(len(apart), "settings differ")
 # A comparison of these two changes all of that at once. It can say which is better here. It can never say *why*. So this
 # notebook does the opposite: four **contrasts**, each of which changes one thing and keeps the rest.
 #
-# First a look at where the nets differ in shape. Each bar is one G; its sections are the layers that make a map of
-# one size.
+# First a look at where the nets differ in shape. Each bar is one G; its sections are the layers that make a map of one
+# size.
 
 # %%
 from matplotlib.figure import Figure
@@ -115,7 +116,8 @@ for axes, column, title in zip(figure.subplots(1, 2, sharey=True), (1, 2), ("par
 plots.show(figure, alt="Stacked bars for four generators: most parameters lie in layers that make small maps, most multiplications in layers that make large ones; linDCGAN spends nearly all its work at the full size")
 
 # %% [markdown]
-# Parameters sit at the small end, work at the large end. linDCGAN keeps 128 maps up to the full 32×32 and pays for it there.
+# Parameters sit at the small end, work at the large end. linDCGAN keeps 128 maps up to the full 32×32 and pays for it
+# there.
 #
 # ## 2. Contrast one: a linear layer, or convolutions to the end
 # linDCGAN begins with a linear layer, 100 → 256·4·4. convDCGAN begins with a transposed convolution, kernel 4, from a
@@ -142,9 +144,9 @@ with torch.no_grad():
 print(f"D's last layer: outputs differ by more than 1e-4: {bool(apart.abs().max() > 1e-4)}")
 
 # %% [markdown]
-# Neither. A convolution whose kernel covers the whole map, or that starts from one pixel, *is* a linear layer. 'Linear' and
-# 'convolutional' DCGAN differ in name at the ends. What does differ there is easy to overlook: **what BatchNorm counts as one
-# unit**. After the reshape it normalises 256 maps. GenZoo puts it *before* the reshape:
+# Neither. A convolution whose kernel covers the whole map, or that starts from one pixel, *is* a linear layer. 'Linear'
+# and 'convolutional' DCGAN differ in name at the ends. What does differ there is easy to overlook: **what BatchNorm
+# counts as one unit**. After the reshape it normalises 256 maps. GenZoo puts it *before* the reshape:
 
 # %%
 for name in ("lin-cifar10", "genzoo-cifar10"):
@@ -156,9 +158,9 @@ for name in ("lin-cifar10", "genzoo-cifar10"):
 # point. Scale and shift must teach it back. That, and the widths, are choices. The word 'linear' is not.
 #
 # ## 3. Contrast two: the kernel
-# GenZoo and the FID project use 5×5 kernels with stride 2. The others use 4×4. A transposed convolution lays its kernel down
-# at every input pixel, `stride` pixels apart, and adds. Count how often each output pixel is reached, its **coverage**, with a
-# kernel of ones on a map of ones:
+# GenZoo and the FID project use 5×5 kernels with stride 2. The others use 4×4. A transposed convolution lays its kernel
+# down at every input pixel, `stride` pixels apart, and adds. Count how often each output pixel is reached, its
+# **coverage**, with a kernel of ones on a map of ones:
 
 # %%
 import torch.nn.functional as F
@@ -204,12 +206,12 @@ assert (ratio - torch.tensor([9.0, 6, 6, 4])).abs().max() < 0.3
 print("variance by phase, random weights:", *(f"{r:.0f}" for r in ratio))
 
 # %% [markdown]
-# So use 4×4 and be done? That is the usual advice. **Predict:** an untrained generator with 4×4 kernels, stride 2, shows (a) no
-# checkerboard, (b) a weaker one than with 5×5, (c) one as strong.
+# So use 4×4 and be done? That is the usual advice. **Predict:** an untrained generator with 4×4 kernels, stride 2, shows
+# (a) no checkerboard, (b) a weaker one than with 5×5, (c) one as strong.
 #
-# We need a number. A checkerboard alternates from pixel to pixel: it is the *highest frequency* that an image can hold. So take
-# the power spectrum, and compare the power at that frequency with the power just below. In real images power falls towards
-# fine detail, so the ratio is below 1.
+# We need a number. A checkerboard alternates from pixel to pixel: it is the *highest frequency* that an image can hold.
+# So take the power spectrum, and compare the power at that frequency with the power just below. In real images power
+# falls towards fine detail, so the ratio is below 1.
 
 
 # %%
@@ -293,13 +295,13 @@ for axes, (name, x) in zip(figure.subplots(1, 4), {"real clothes": real["fashion
 plots.show(figure, alt="Four power spectra, the lowest frequency in the middle, the highest at the rim. Real clothes and resize are dark at the rim; k4 and k5 have bright patches there")
 
 # %% [markdown]
-# Even coverage does not help. With stride 2 each of the four phases (even or odd row, even or odd column) has *weights of its
-# own*: four different pictures, interleaved. Coverage only says how unequal their variances are. The resize-convolution
-# uses the same weights in every phase.
+# Even coverage does not help. With stride 2 each of the four phases (even or odd row, even or odd column) has *weights of
+# its own*: four different pictures, interleaved. Coverage only says how unequal their variances are. The
+# resize-convolution uses the same weights in every phase.
 #
-# **'Checkerboards mean undertrained'**, many say. **Predict** the number over training, for each of the three: does it fall
-# steadily to that of real images? The same D, recipe, images and noise for all; five seeds; 150 steps of 64 images (9,600 images seen); about
-# a minute.
+# **'Checkerboards mean undertrained'**, many say. **Predict** the number over training, for each of the three: does it
+# fall steadily to that of real images? The same D, recipe, images and noise for all; five seeds; 150 steps of 64 images
+# (9,600 images seen); about a minute.
 
 # %% tags=["nbval-ignore-output"]
 import time
@@ -342,8 +344,8 @@ for name, seed in tqdm([(name, seed) for seed in seeds for name in DOUBLE], unit
 print(len(runs), "runs")
 
 # %% [markdown]
-# **Task.** Slide through the training of the first seed, twelve images each of k4, k5 and resize. At which step is the checkerboard
-# strongest in the first two rows? Write it down before you scroll on to the curves.
+# **Task.** Slide through the training of the first seed, twelve images each of k4, k5 and resize. At which step is the
+# checkerboard strongest in the first two rows? Write it down before you scroll on to the curves.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers.widgets import flipbook
@@ -367,9 +369,9 @@ plots.show(figure, alt="The checkerboard number over training, five seeds each: 
 plots.show(pages[-1], alt="Twelve generated clothes each from k4, k5 and resize: the first two rows are chequered, the third is smooth and blurry")
 
 # %% [markdown]
-# Training first makes the checkerboard *worse*, and then slowly better. The resize net never has one, not even at step 0. So it is
-# a property of the layer that training must fight. (Look at the third row, too: smooth is not yet good. Its number lies
-# *below* that of real clothes, which means too little fine detail.)
+# Training first makes the checkerboard *worse*, and then slowly better. The resize net never has one, not even at step 0.
+# So it is a property of the layer that training must fight. (Look at the third row, too: smooth is not yet good. Its
+# number lies *below* that of real clothes, which means too little fine detail.)
 #
 # Does it go away in the end? Here are generators that trained for 20 minutes and more, beside the same nets untrained:
 
@@ -388,12 +390,13 @@ real_faces = torch.from_numpy(data.load("faces").images[:500].copy()) / 127.5 - 
 print(f"{'real faces, 64×64':<22}{'':>10}{checkerboard(real_faces):>9.2f}")
 
 # %% [markdown]
-# Most have come a long way. Compare with the real images above: the numbers of transposed nets often stay above those of real
-# images, after hundreds of thousands of images. Checkerboards do not *mean* undertrained. They mean: transposed.
+# Most have come a long way. Compare with the real images above: the numbers of transposed nets often stay above those of
+# real images, after hundreds of thousands of images. Checkerboards do not *mean* undertrained. They mean: transposed.
 #
 # ## 4. Contrast three: the size
 # convDCGAN and classDCGAN enlarge CIFAR-10's 32×32 images to 64×64 and train nets for 64. More pixels, but not more
-# information. **Predict:** at equal *time*, which comes nearer to the data, the net at the images' own size, or one twice as large?
+# information. **Predict:** at equal *time*, which comes nearer to the data, the net at the images' own size, or one twice
+# as large?
 #
 # First, what is in the new pixels? The share of the power above half the highest frequency:
 
@@ -413,8 +416,8 @@ fresh = latent.generate(Small(DOUBLE["k4"], 32), latent.draw_z(100, 64))
 print(f"real, own size {fine(real['fashion, 16×16']):.1%} | real, enlarged {fine(x):.2%} | untrained G {fine(fresh):.0%}")
 
 # %% [markdown]
-# Enlarged images have next to nothing there, and D may simply look for it. A generator at twice the size must learn
-# to leave its finest detail *empty*, and pays four times as much for each layer on the larger map.
+# Enlarged images have next to nothing there, and D may simply look for it. A generator at twice the size must learn to
+# leave its finest detail *empty*, and pays four times as much for each layer on the larger map.
 #
 # Now equal time: 150 steps at 16×16 take about as long as 40 at 32×32. Samples of the larger net are shrunk, and both are
 # scored at 16×16 by the distance of notebook 05 (lower is better), 1,000 fakes against 1,000 held-out images; five seeds:
@@ -470,12 +473,14 @@ plots.show(figure, alt="Five distances for each size: those of the net at the im
 # meet the shipped convDCGAN: in its 20 minutes it saw a third of the images that linDCGAN saw.
 #
 # ## 5. Contrast four: the targets
-# All four projects move D's targets. convDCGAN and linDCGAN use .95 for real and .05 for fake images; the FID project draws
-# them from [.9, 1] and [0, .1]; GenZoo's code has .1 for *real* and .9 for *fake*: smoothed **and flipped**. Targets other than 1 and 0 are **soft targets**.
+# All four projects move D's targets. convDCGAN and linDCGAN use .95 for real and .05 for fake images; the FID project
+# draws them from [.9, 1] and [0, .1]; GenZoo's code has .1 for *real* and .9 for *fake*: smoothed **and flipped**.
+# Targets other than 1 and 0 are **soft targets**.
 #
 # ### Flipped
-# 'Flip the labels' is a well-known GAN trick. **Predict:** two runs with the same random numbers, one with targets (.9, .1), one with (.1, .9);
-# the second starts with the sign of D's last layer turned round. How far are the two generators apart after five steps?
+# 'Flip the labels' is a well-known GAN trick. **Predict:** two runs with the same random numbers, one with targets (.9,
+# .1), one with (.1, .9); the second starts with the sign of D's last layer turned round. How far are the two generators
+# apart after five steps?
 
 # %%
 net = recipes.get("genzoo-mnist").but(g_width=8, d_width=8, batch_size=16, steps=5)  # D's last layer has no bias
@@ -491,15 +496,17 @@ for real_target, fake_target, sign in ((0.9, 0.1, 1), (0.1, 0.9, -1)):
 print(f"{len(pair[0]):,} weights of G; any of them apart by more than 1e-12: {bool((pair[0] - pair[1]).abs().max() > 1e-12)}")
 
 # %% [markdown]
-# Not at all. Which of the two sides is called 1 is a name; D with its sign turned plays the same game. (Flipping a *few* labels at random is another matter: that is label noise.)
+# Not at all. Which of the two sides is called 1 is a name; D with its sign turned plays the same game. (Flipping a *few*
+# labels at random is another matter: that is label noise.)
 #
 # ### Smoothed, on one side or both
-# Now the real question. Take the picture of notebook 01: the data are N(0, 1), the generator makes N(m, 1), and D is the best possible
-# for its targets α (real) and β (fake):
+# Now the real question. Take the picture of notebook 01: the data are N(0, 1), the generator makes N(m, 1), and D is the
+# best possible for its targets α (real) and β (fake):
 #
 # $$D^*(x) = \frac{\alpha\,p(x) + \beta\,q(x)}{p(x) + q(x)} .$$
 #
-# **Predict:** G is far away, at m = 8, and follows −log D. Order its gradient under three targets: hard (1, 0), one-sided (.95, 0), two-sided (.95, .05).
+# **Predict:** G is far away, at m = 8, and follows −log D. Order its gradient under three targets: hard (1, 0), one-sided
+# (.95, 0), two-sided (.95, .05).
 
 # %%
 import math
@@ -531,10 +538,10 @@ for m in (0.5, 1.0, 2.0, 4.0, 8.0):
 assert pull(8.0, *TARGETS["two-sided"]) < 0.01 < 7 < pull(8.0, *TARGETS["one-sided"])
 
 # %% [markdown]
-# Two-sided smoothing does the opposite of what it is used for. Where only fakes lie, D* is β, *flat*: .05 here, and .05 a bit
-# nearer to the data. G's worst samples get no direction. One-sided smoothing multiplies D* by .95, and log D* has the same slope as
-# before, exactly. Its use lies elsewhere: it caps D where D is sure of a real image (left picture). That is why Salimans et al.
-# (2016) smooth one side only.
+# Two-sided smoothing does the opposite of what it is used for. Where only fakes lie, D* is β, *flat*: .05 here, and .05 a
+# bit nearer to the data. G's worst samples get no direction. One-sided smoothing multiplies D* by .95, and log D* has the
+# same slope as before, exactly. Its use lies elsewhere: it caps D where D is sure of a real image (left picture). That is
+# why Salimans et al. (2016) smooth one side only.
 
 # %%
 figure = Figure(figsize=(9, 2.8), layout="constrained")
@@ -550,8 +557,8 @@ left.legend()
 plots.show(figure, alt="Left: the logit of the best D over x; hard and one-sided keep falling towards the fakes, two-sided is flat at both ends. Right: the pull grows with the distance for hard and one-sided targets, and falls to zero for two-sided ones")
 
 # %% [markdown]
-# A formula assumes the best D. Does a *trained* one agree? A small net as D, one number m as G (it makes m + noise), three D steps
-# a G step, plain gradient descent for G; five seeds.
+# A formula assumes the best D. Does a *trained* one agree? A small net as D, one number m as G (it makes m + noise),
+# three D steps a G step, plain gradient descent for G; five seeds.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers.toy import mlp
@@ -592,9 +599,9 @@ axes.legend()
 plots.show(figure, alt="Fifteen paths of m from 8 towards 0: hard and one-sided targets arrive after some fifty steps, two-sided ones are still far away")
 
 # %% [markdown]
-# It agrees, with every seed. (Adam would divide by the gradient's size and hide a pull that is weak for *all* samples. It cannot help a
-# few bad samples among good ones.) The projects that smooth both sides get away with it, because their fakes overlap with the data
-# most of the time.
+# It agrees, with every seed. (Adam would divide by the gradient's size and hide a pull that is weak for *all* samples. It
+# cannot help a few bad samples among good ones.) Why, then, do convDCGAN and linDCGAN learn? Where fakes and data
+# overlap, at m = 1 or 2 in the table, the loss of pull is a matter of degree.
 #
 # ## 6. Three faults, before and after
 # The published code of convDCGAN has three slips. Each is quick to make and hard to see. **Before** is the code as
@@ -615,7 +622,8 @@ d32 = models.build_discriminator(recipes.get("conv-cifar10").but(d_width=16, ima
 print("or one layer less: logits", tuple(d32(torch.randn(4, 3, 32, 32)).shape))
 
 # %% [markdown]
-# **Two.** Targets of shape (N, 1) against outputs of shape (N, 1, 1, 1). **Predict** the shape of their difference for N = 8.
+# **Two.** Targets of shape (N, 1) against outputs of shape (N, 1, 1, 1). **Predict** the shape of their difference for N
+# = 8.
 
 # %%
 outputs, targets = torch.randn(8, 1, 1, 1), torch.full((8, 1), 0.95)
@@ -629,10 +637,11 @@ except ValueError as error:
 print("after:", tuple((outputs.flatten() - targets.flatten()).shape))
 
 # %% [markdown]
-# With one constant target the mean happens to be right. With a target drawn for each image, or with a class for each image, it is nonsense that trains.
+# With one constant target the mean happens to be right. With a target drawn for each image, or with a class for each
+# image, it is nonsense that trains.
 #
-# **Three.** BatchNorm's *weights* are drawn from N(0, .02). The DCGAN recipe says N(**1**, .02). **Predict:** does the net with the
-# slip train at all?
+# **Three.** BatchNorm's *weights* are drawn from N(0, .02). The DCGAN recipe says N(**1**, .02). **Predict:** does the
+# net with the slip train at all?
 
 # %% tags=["nbval-ignore-output"]
 wanted = recipes.get("conv-mnist").but(image_size=16, g_width=32, d_width=16, batch_size=64, steps=here.pick(cpu=150, gpu=150, test=3))
@@ -661,16 +670,17 @@ print(f"after: contrast {after[:12].std():.3f} untrained, {after[12:].std():.2f}
 plots.show(plots.grid(after, columns=12, scale=4), alt="Above: twelve images of faint noise of the untrained net. Below, after 150 steps: light blobs in the shapes of clothes")
 
 # %% [markdown]
-# A weight near 0 switches a map off, three times in a row, and the first images are plain grey. It *does* begin to train: Adam
-# takes equal steps however small the gradient is. The slip costs time, not the run. That is why nobody noticed.
+# A weight near 0 switches a map off, three times in a row, and the first images are plain grey. It *does* begin to train:
+# Adam takes equal steps however small the gradient is. The slip costs time, not the run, and so it is easily overlooked.
 #
 # ## 7. From Keras, to the pixel
-# GenZoo and the FID project were written for Keras. Two of its conventions differ from PyTorch's without an error message.
+# GenZoo and the FID project were written for Keras. Two of its conventions differ from PyTorch's without an error
+# message.
 #
 # ### `same`
-# **`same` padding** means: the output has ⌈input / stride⌉ pixels, whatever the kernel. For kernel 5, stride 2, three pixels must be
-# added to a line of even length, and Keras adds 1 *before* and 2 *after*. The obvious translation is `padding=2`: 2 and 2.
-# **Predict:** the sizes come out right. What else changes?
+# **`same` padding** means: the output has ⌈input / stride⌉ pixels, whatever the kernel. For kernel 5, stride 2, three
+# pixels must be added to a line of even length, and Keras adds 1 *before* and 2 *after*. The obvious translation is
+# `padding=2`: 2 and 2. **Predict:** the sizes come out right. What else changes?
 
 # %%
 pulse = torch.zeros(1, 1, 12)
@@ -680,9 +690,9 @@ print("Keras' same :", F.conv1d(F.pad(pulse, (1, 2)), kernel, stride=2).int().fl
 print("padding=2   :", F.conv1d(pulse, kernel, stride=2, padding=2).int().flatten().tolist())
 
 # %% [markdown]
-# The same size, but every output has looked one pixel further to the left, and other taps of the kernel meet the pulse. A net trained from
-# scratch will not mind. A net with *weights from Keras* will. Here is our k5 generator, whose layers cut as Keras does, with its weights put into
-# `ConvTranspose2d(…, padding=2, output_padding=1)`:
+# The same size, but every output has looked one pixel further to the left, and other taps of the kernel meet the pulse. A
+# net trained from scratch will not mind. A net with *weights from Keras* will. Here is our k5 generator, whose layers cut
+# as Keras does, with its weights put into `ConvTranspose2d(…, padding=2, output_padding=1)`:
 
 # %%
 import copy
@@ -698,13 +708,14 @@ print(f"moved back by 3 pixels, the inner part agrees: {torch.allclose(good[:, :
 plots.show(plots.grid(torch.cat([good, shifted]), columns=12, scale=4), alt="Above twelve generated clothes, below the same clothes moved up and to the left by three pixels and cut off at the border")
 
 # %% [markdown]
-# Everything has moved: by one pixel in the first layer, which is two in the image, and by one more in the second. Nothing failed. Only a
-# distance, or your eye, would tell. The course's recipes cut as Keras does (exercise 3).
+# Everything has moved: by one pixel in the first layer, which is two in the image, and by one more in the second. Nothing
+# failed. Only a distance, or your eye, would tell. The course's recipes cut as Keras does (exercise 3).
 #
 # ### Momentum
-# Keras' BatchNorm has `momentum=.99`, PyTorch's has `momentum=.1`. In Keras it is the share of the *old* average that stays; in
-# PyTorch the share of the *new* batch that comes in. So .99 becomes **.01** (and .9, the FID project's, becomes .1). **Predict:** somebody
-# copies .99 as it is. Which of these change: the losses in training, the samples in evaluation mode? For better or worse after 60 steps?
+# Keras' BatchNorm has `momentum=.99`, PyTorch's has `momentum=.1`. In Keras it is the share of the *old* average that
+# stays; in PyTorch the share of the *new* batch that comes in. So .99 becomes **.01** (and .9, the FID project's, becomes
+# .1). **Predict:** somebody copies .99 as it is. Which of these change: the losses in training, the samples in evaluation
+# mode? For better or worse after 60 steps?
 
 # %% tags=["nbval-ignore-output"]
 def with_momentum(net, momentum):
@@ -738,10 +749,10 @@ rows = [latent.generate(net, z) for net in (exact(nets[0.01]), nets[0.01], nets[
 plots.show(plots.grid(torch.cat(rows), columns=12, scale=4), alt="Three rows of the same twelve images: with exact statistics; with momentum .01, pale and blurred; with .99, like the first row")
 
 # %% [markdown]
-# Training is equal to the last bit: there BatchNorm uses the batch. Only the running averages differ, and *evaluation* uses those. And the right translation looks
-# *worse*: with .01, after 60 steps, .99⁶⁰ = 55 % of the average is still the starting value. A sample grid early in training then
-# shows BatchNorm's past, not the net. What .99 costs shows later, when the weights have settled: it remembers the last
-# batch only.
+# Training is equal to the last bit: there BatchNorm uses the batch. Only the running averages differ, and *evaluation*
+# uses those. And the right translation looks *worse*: with .01, after 60 steps, .99⁶⁰ = 55 % of the average is still the
+# starting value. A sample grid early in training then shows BatchNorm's past, not the net. What .99 costs shows later,
+# when the weights have settled: it remembers the last batch only.
 
 # %% tags=["nbval-ignore-output"]
 settled = exact(nets[0.01], 60)
@@ -755,8 +766,9 @@ for momentum in (0.01, 0.1, 0.99):
 
 # %% [markdown]
 # ## 8. The gallery, blind
-# Every recipe trained for the same 20 minutes on two cores (our own best ones for 100, the ten pairs of classDCGAN for 60 together), at the
-# largest of full, half and quarter width that makes 3,000 steps in that time. Those for MNIST were trained on Fashion-MNIST:
+# Every recipe trained for the same 20 minutes on two cores (our own best ones for 100, the ten pairs of classDCGAN for 60
+# together), at full, half or quarter width: the largest that makes 3,000 steps in that time, or else the quarter. Those
+# for MNIST were trained on Fashion-MNIST:
 
 # %% tags=["nbval-ignore-output"]
 def trained_on(source):
@@ -771,11 +783,11 @@ for name in trained_on("mnist"):
     plots.show(plots.grid(images, columns=16), alt=f"Sixteen clothes drawn by {name}")
 
 # %% [markdown]
-# Now CIFAR-10. One seed, every shipped generator, **the same noise in each column**, nothing picked. Images of 64×64 are shrunk to 32×32, as
-# the score of notebook 05 sees them. The letters are shuffled. They say nothing.
+# Now CIFAR-10. One seed, every shipped generator, **the same noise in each column**, nothing picked. Images of 64×64 are
+# shrunk to 32×32, as the score of notebook 05 sees them. The letters are shuffled. They say nothing.
 #
-# **Task.** Take five minutes. Ask of each row: are there *things*? Whole ones? Different ones? Is the detail that of a photo? Then rank
-# all letters, best first.
+# **Task.** Take five minutes. Ask of each row: are there *things*? Whole ones? Different ones? Is the detail that of a
+# photo? Then rank all letters, best first.
 
 # %% tags=["nbval-ignore-output"]
 from PIL import Image, ImageDraw
@@ -803,13 +815,14 @@ ranking = ""  # all letters, the best first, for example "CADB"
 seal(ranking, letters)
 
 # %% [markdown]
-# The seal is a file in `exports/` with your ranking and its *digest*: eight characters that follow from it. Whoever changes the ranking later breaks the
-# seal, and whoever seals another one gets another digest than the one you wrote down. Why so strict? Because once you have seen
-# the scores, you will see them in the images. [Notebook 05](05_fid_evaluation.ipynb) measures the same generators and opens the seal.
+# The seal is a file in `exports/` with your ranking and its *digest*: eight characters that follow from it. Whoever
+# changes the ranking later breaks the seal, and whoever seals another one gets another digest than the one you wrote
+# down. Why so strict? Because once you have seen the scores, you will see them in the images. [Notebook
+# 05](05_fid_evaluation.ipynb) measures the same generators and opens the seal.
 #
 # ## 9. Exercises
-# **Exercise 1: coverage.** On a line: how often is each of the first `stride` outputs (away from the ends) covered by a transposed
-# convolution with kernel size `kernel`? Return a list of `stride` whole numbers. No tensor needed.
+# **Exercise 1: coverage.** On a line: how often is each of the first `stride` outputs (away from the ends) covered by a
+# transposed convolution with kernel size `kernel`? Return a list of `stride` whole numbers. No tensor needed.
 
 # %%
 from gan_helpers.exercises import check, hint, solution
@@ -822,8 +835,8 @@ def covers(kernel, stride):
 check("04.1", covers)
 
 # %% [markdown]
-# **Exercise 2: the repair.** Write a layer from `c_in` to `c_out` channels that doubles the map, and that turns an even input into
-# an even output whatever its weights are.
+# **Exercise 2: the repair.** Write a layer from `c_in` to `c_out` channels that doubles the map, and that turns an even
+# input into an even output whatever its weights are.
 
 
 # %%
@@ -834,9 +847,9 @@ def double(c_in, c_out):
 check("04.2", double)
 
 # %% [markdown]
-# **Exercise 3: Keras' `same`, transposed.** Keras cuts kernel − stride pixels off a transposed convolution's output, the smaller half in
-# front. PyTorch's `padding` cuts equally at both ends. Return (`padding`, `crop`), where `crop` pixels are cut off the far end
-# afterwards, for any kernel ≥ stride.
+# **Exercise 3: Keras' `same`, transposed.** Keras cuts kernel − stride pixels off a transposed convolution's output, the
+# smaller half in front. PyTorch's `padding` cuts equally at both ends. Return (`padding`, `crop`), where `crop` pixels
+# are cut off the far end afterwards, for any kernel ≥ stride.
 
 
 # %%
@@ -847,9 +860,10 @@ def translate(kernel, stride):
 check("04.3", translate)
 
 # %% [markdown]
-# **Exercise 4: is A better than B?** Three seeds of A scored 61, 64, 63; three seeds of B 70, 75, 72. If the two recipes were the same, any three of
-# these six could have been A's. Return the share of all ways to deal the scores in which the two means lie at least as far apart (in either direction) as they do here.
-# Your function must work for any two lists. Then try it on `by_size` of section 4.
+# **Exercise 4: is A better than B?** Three seeds of A scored 61, 64, 63; three seeds of B 70, 75, 72. If the two recipes
+# were the same, any three of these six could have been A's. Return the share of all ways to deal the scores in which the
+# two means lie at least as far apart (in either direction) as they do here. Your function must work for any two lists.
+# Then try it on `by_size` of section 4.
 
 
 # %%
@@ -861,17 +875,18 @@ check("04.4", luck)
 
 # %% [markdown]
 # ## Summary
-# - Two published recipes differ in a dozen settings at once. A contrast changes one, at stated images seen, parameters and seeds.
+# - Two published recipes differ in eleven settings at once, besides their nets. A contrast changes one, at stated images
+#   seen, parameters and seeds.
 # - A convolution that covers the whole map *is* a linear layer.
-# - Stride-2 transposed convolutions paint checkerboards: k5 by uneven coverage, k4 too, because each phase has its own weights.
-#   Training fights them; a resize-convolution never has them, but blurs.
+# - Stride-2 transposed convolutions paint checkerboards: k5 by uneven coverage, k4 too, because each phase has its own
+#   weights. Training fights them; a resize-convolution never has them, but blurs.
 # - Enlarged images hold no new detail, and cost four times as much.
 # - Flipping both labels changes nothing. Smoothing the fake side takes the slope from G's worst samples.
 # - From Keras: `same` with k5 s2 is 1 before, 2 after; BatchNorm momentum m becomes 1 − m.
 #
 # **Can you answer these without looking?**
-# 1. A generator with 4×4 kernels, stride 2, shows a chessboard. What must be the cause: (a) too few steps, (b) uneven coverage, (c) neither
-#    need be?
+# 1. A generator with 4×4 kernels, stride 2, shows a chessboard. What must be the cause: (a) too few steps, (b) uneven
+#    coverage, (c) neither need be?
 # 2. convDCGAN 'has no linear layer', linDCGAN has one in each net. What can the second draw that the first cannot?
 # 3. Targets (.95, .05), G far from the data, D very good: what does G's gradient do, and with (.95, 0)?
 # 4. Keras' momentum .9 is which number in PyTorch? Which of losses and samples would a wrong one change?
@@ -879,9 +894,10 @@ check("04.4", luck)
 #
 # <details><summary>Answers</summary>
 #
-# 1. (c): coverage is even, and longer training only fights it; each phase has weights of its own. 2. Nothing: they are the same
-# function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it stays as with hard targets, nearly. 4. .1; samples in
-# evaluation mode only. 5. In 2 of 20 deals, 1 in 10 (if all three of A are below all three of B).
+# 1. (c): coverage is even, and longer training only fights it; each phase has weights of its own. 2. Nothing: they are
+#    the same function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it stays as with hard targets,
+#    nearly. 4. .1; samples in evaluation mode only. 5. In 2 of 20 deals, 1 in 10 (if all three of A are below all three
+#    of B).
 # </details>
 #
 # **Next:** [05 · How good is it?](05_fid_evaluation.ipynb) **Papers:** Radford et al. 2016 (DCGAN),
