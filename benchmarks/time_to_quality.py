@@ -1,13 +1,20 @@
-"""What a learner feels: `first-minute` after 60 seconds beside the textbook's 64x64 DCGAN after 10 minutes, same data.
+"""How long until it is as good? Two questions.
 
     python benchmarks/time_to_quality.py [--seconds 60] [--textbook-seconds 600]
+    python benchmarks/time_to_quality.py --systems cifar10=PATH [celeba=PATH ...] [--seconds 240]
 
+What a learner feels: `first-minute` after 60 seconds beside the textbook's 64x64 DCGAN after 10 minutes, same data.
 Writes `images/time_to_quality.png` (ours above, textbook below) and prints what each side saw.
+
+`--systems`: our own small recipe, at half its width and with its whole schedule in `--seconds`, against the distance
+that each published system reached in its 20 minutes on two cores (`data/generators/leaderboard.json`). Only training
+counts, not scoring. Keeps the table in `benchmarks/results/time_to_quality.txt`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -16,18 +23,67 @@ import torch
 from textbook import loader, write_images
 from textbook import train_step as textbook_step
 
-from gan_helpers import data, plots, recipes
+from gan_helpers import data, evaluation, gallery, plots, recipes
 from gan_helpers.latent import draw_z, generate
 from gan_helpers.training import Trainer
 
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 
 
+def curve(
+    recipe: recipes.Recipe, source: str, seconds: float, scores: int = 12
+) -> tuple[str, list[tuple[float, float]]]:
+    """Train for `seconds` and score in between: the protocol, and (seconds of training, distance) pairs."""
+    images = data.load(source, recipe.image_size, recipe.channels)
+    trainer = Trainer(
+        recipe.but(minutes=seconds / 60), images.images, "cpu", labels=images.labels, class_names=images.class_names
+    )
+    found: list[tuple[float, float]] = []
+    while not trainer.finished:
+        start = time.perf_counter()
+        trainer.train_step()
+        trainer.seconds += time.perf_counter() - start
+        if trainer.seconds > seconds * (len(found) + 1) / scores or trainer.finished:
+            score = evaluation.evaluate(trainer.ema, source, metrics=("frechet",), draws=1, progress=False)["frechet"]
+            found.append((trainer.seconds, score.value))
+    return f"{score.name}, {score.n:,} images against {score.reference}", found
+
+
+def race(sources: dict[str, str], seconds: float) -> None:
+    """Our recipe against every published system of each data set."""
+    board, lines = json.loads(gallery.BOARD.read_text()), []
+    for kind, source in sources.items():
+        rivals = {
+            name: board[name]["best"]["frechet"]["value"]
+            for name in gallery.MINUTES
+            if name in board and not name.startswith("best") and gallery.kind_of(recipes.get(name)) == kind
+        }
+        size, channels = (64, 3) if kind == "celeba" else (32, 3) if kind == "cifar10" else (32, 1)
+        name = "best-cifar10" if kind == "cifar10" else "best-cifar10-uncond"
+        recipe = gallery.narrowed(recipes.get(name), 2).but(data=kind, image_size=size, channels=channels)
+        protocol, found = curve(recipe, source, seconds)
+        lines += [f"{name} at half width on {kind}, {seconds:.0f} s of training; {protocol}"]
+        lines += ["    " + "  ".join(f"{at:.0f} s {value:.1f}" for at, value in found)]
+        for rival, theirs in sorted(rivals.items(), key=lambda pair: pair[1]):
+            at = next((at for at, value in found if value <= theirs), None)
+            minutes = gallery.MINUTES[rival]
+            reached = f"after {at:.0f} s, 1/{minutes * 60 / at:.1f} of its time" if at else "not reached"
+            lines.append(f"    {rival:20} {theirs:6.1f} after {minutes} minutes: {reached}")
+    text = "\n".join([f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}", *lines])
+    print(text)
+    (Path(__file__).parent / "results" / "time_to_quality.txt").write_text(text + "\n")
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--seconds", type=float, default=60)
+    p.add_argument("--seconds", type=float)
     p.add_argument("--textbook-seconds", type=float, default=600)
+    p.add_argument("--systems", nargs="+", metavar="NAME=PATH")
     o = p.parse_args()
+    if o.systems:
+        race(dict(pair.split("=", 1) for pair in o.systems), o.seconds or 240)
+        return
+    o.seconds = o.seconds or 60
     faces = data.load("faces")
 
     recipe = recipes.get("first-minute").but(minutes=o.seconds / 60)

@@ -49,10 +49,14 @@ def narrowed(recipe: Recipe, divisor: int) -> Recipe:
     return recipe.but(g_width=recipe.g_width // divisor, d_width=recipe.d_width // divisor)
 
 
+def kind_of(recipe: Recipe) -> str:
+    """The data set that a recipe is trained on here: Fashion-MNIST stands in for MNIST."""
+    return "fashion_mnist" if recipe.data == "mnist" else recipe.data
+
+
 def source_of(recipe: Recipe, sources: dict[str, str]) -> str:
-    """Where a recipe's data lie; Fashion-MNIST stands in for MNIST."""
-    name = "fashion_mnist" if recipe.data == "mnist" else recipe.data
-    return sources.get(name, name)
+    """Where a recipe's data lie."""
+    return sources.get(kind_of(recipe), kind_of(recipe))
 
 
 def opened(recipe: Recipe, sources: dict[str, str]) -> data.ImageSet:
@@ -103,7 +107,7 @@ def train(names: list[str], sources: dict[str, str]) -> None:
 
 def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
     """Export the best generator of a run with card, GIF and scores."""
-    kind = "fashion_mnist" if recipe.data == "mnist" else recipe.data
+    kind = kind_of(recipe)
     jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
     card = {
         "data": f"{images.name}, {len(images):,} training images{jpeg}",
@@ -126,28 +130,35 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     checkpoints.export_generator(folder / "best.safetensors", out, **card)
 
 
-HEAD = """\
-| generator | FD, best | FD, last | 1000 x KD | precision | recall | copying | parameters | images seen | minutes |
-|---|---|---|---|---|---|---|---|---|---|"""
+COLUMNS = (
+    "generator", "FD, best", "FD, last", "1000 x KD", "precision", "recall", "copying", "parameters", "images seen",
+    "images/s", "minutes",
+)  # fmt: skip
+NOTES = """\
+FD and KD: Fréchet and kernel distance through a small network of this course, ± over fresh samples of one training run
+(another seed of training would move them more); the *best* generator of a run by its scores in training beside the
+*last*. **This is not the official FID**, which needs Inception's weights and 50,000 images:
+`python -m gan_helpers evaluate NAME --data cifar10 --n 10000 --features inception`, after, on a GPU,
+`python -m gan_helpers train NAME` at the recipe's full width and length."""
+MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 
-def board(names: list[str], sources: dict[str, str]) -> None:
-    """Print the leaderboard as Markdown, best distance first, and draw `images/gallery.png`: twenty samples of each."""
+def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
+    """The shipped generators among `names` (all), best distance first, set by set; and their table in Markdown."""
     kept, shipped = json.loads(BOARD.read_text()), checkpoints.shipped()
     scores = {
         name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
-        for name in names
+        for name in names or MINUTES
         if name in kept and name in shipped
     }
 
     def rank(name: str) -> tuple[str, float]:
         return scores[name]["best"]["frechet"].reference, scores[name]["best"]["frechet"].value
 
-    order = sorted(scores, key=rank)
-    nets = {name: checkpoints.load_generator(name) for name in order}
-    print(HEAD)
+    order, protocols = sorted(scores, key=rank), []
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for name in order:
-        best, card = scores[name]["best"], nets[name].card
+        best, card = scores[name]["best"], checkpoints.load_generator(name).card
         cells = (
             f"[`{name}`](data/generators/{name}.md)",
             f"{best['frechet'].value:.1f} ± {best['frechet'].spread:.1f}",
@@ -156,14 +167,32 @@ def board(names: list[str], sources: dict[str, str]) -> None:
             *(f"{best[metric].value:.2f}" for metric in ("precision", "recall", "copying")),
             f"{card['parameters'] / 1e6:.1f} M",
             f"{card['images_seen']:,}",
+            card["rate"].split()[0],
             f"{MINUTES[name]}",
         )
-        print("| " + " | ".join(cells) + " |")
-    for protocol in sorted({str(scores[name]["best"]["frechet"]).split(" | ", 2)[2] for name in order}):
-        print(f"\n{protocol}")
+        lines.append("| " + " | ".join(cells) + " |")
+        score = best["frechet"]
+        protocols.append(
+            f"- {score.name}: {score.draws} x {score.n:,} images against {score.reference}; network {score.weights}, "
+            f"{score.resize}; real images among themselves {score.floor:.1f}"
+        )
+    return order, "\n".join([*lines, "", *dict.fromkeys(protocols), "", NOTES])
+
+
+def board(names: list[str], sources: dict[str, str]) -> None:
+    """Write the leaderboard into README.md, and draw `images/gallery.png`: twenty samples of each generator."""
+    order, table = leaderboard(names)
+    print(table)
+    readme = ROOT / "README.md"
+    before, mark, rest = readme.read_text().partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not (mark and end):
+        raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
+    readme.write_text(f"{before}{mark}\n{table}\n{end}{after}")
     page = Image.new("RGB", (190 + 20 * 66, len(order) * 70), "white")
     for k, name in enumerate(order):
-        images = latent.generate(nets[name], latent.draw_z(20, nets[name].latent_dim))  # (20, C, S, S)
+        net = checkpoints.load_generator(name)
+        images = latent.generate(net, latent.draw_z(20, net.latent_dim))  # (20, C, S, S)
         page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))
         ImageDraw.Draw(page).text((4, 70 * k + 24), name, fill="black", font_size=16)
     plots.save_atomically(ROOT / "images" / "gallery.png", page.save)

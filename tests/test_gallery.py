@@ -44,7 +44,15 @@ def test_plan_train_and_board(small, capsys):
     assert gallery.main(["train", *data]) == 0  # it is shipped: nothing to do
     assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
     capsys.readouterr()
+    readme = small / "README.md"
+    readme.write_text("# Course\n")
+    assert gallery.main(["board"]) == 1 and "has no place for the table" in capsys.readouterr().err
+    readme.write_text("# Course\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nmore\n")
     assert gallery.main(["board"]) == 0
     shown = capsys.readouterr().out
     assert "| [`tiny`](data/generators/tiny.md) |" in shown and "fashion-held-out, 1,000 images" in shown
     assert (small / "images" / "gallery.png").exists()
+    text = readme.read_text()
+    assert (
+        "| [`tiny`]" in text and "old" not in text and text.startswith("# Course\n<!--") and text.endswith("\nmore\n")
+    )

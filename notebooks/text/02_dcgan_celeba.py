@@ -445,7 +445,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody in this picture exists, and nobody in it was asked, because the 9,000 people it was learned from weren't either.
+# Nobody in this picture exists, and nobody in it was asked, because the people on the 8,100 photos it was learned from weren't either.
 # Look for the bias that the data brought: ages, skin, make-up, smiles.
 #
 # Its training, from fixed noise (each frame the same 32 latent vectors):
