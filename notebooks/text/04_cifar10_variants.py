@@ -468,7 +468,7 @@ for name, key in (("16×16", "k4"), ("32×32", "large")):
 # %%
 figure = Figure(figsize=(6, 2), layout="constrained")
 axes = figure.subplots()
-for row, ((name, values), colour, marker) in enumerate(zip(by_size.items(), (plots.BLUE, plots.ORANGE), "os")):
+for row, (values, colour, marker) in enumerate(zip(by_size.values(), (plots.BLUE, plots.ORANGE), "os")):
     axes.plot(values, [row] * len(values), marker, color=colour, alpha=0.7)
 axes.set(yticks=(0, 1), yticklabels=by_size, ylim=(1.5, -0.5), xlabel="FD(fashion-net), lower is better", xlim=(0, None))
 plots.show(figure, alt="Five distances for each size: those of the net at the images' own size are all lower than those of the net twice as large")
@@ -480,9 +480,19 @@ plots.show(figure, alt="Five distances for each size: those of the net at the im
 # its 20 minutes it saw a third of the images that linDCGAN saw.
 #
 # ## 5. Contrast four: the targets
-# All four projects move D's targets. convDCGAN and linDCGAN use .95 for real and .05 for fake images; the FID project
-# draws them from [.9, 1] and [0, .1]; GenZoo's code has .1 for *real* and .9 for *fake*: smoothed **and flipped**.
-# Targets other than 1 and 0 are **soft targets**.
+# All four projects move D's targets, some only in their code. convDCGAN and linDCGAN use .95 for real and .05 for fake
+# images; the FID project draws them from [.9, 1] and [0, .1]. Targets other than 1 and 0 are **soft targets**. GenZoo's
+# README and GenZoo's code are two different recipes:
+
+# %%
+readme, code = recipes.get("genzoo-cifar10"), recipes.get("genzoo-cifar10-code")
+for key, (said, done) in readme.differs(code).items():
+    if key not in ("name", "about"):
+        print(f"{key:<12} README {said:>8}   code {done:>8}")
+
+# %% [markdown]
+# The code calls Keras' `label_smoothing=.2`, which moves both targets by .1, *and* it swaps them: real images are taught
+# .1, fakes .9.
 #
 # ### Flipped
 # 'Flip the labels' is a well-known GAN trick. **Predict:** two runs with the same random numbers, one with targets (.9,
@@ -790,6 +800,10 @@ for name in trained_on("mnist"):
     plots.show(plots.grid(images, columns=16), alt=f"Sixteen clothes drawn by {name}")
 
 # %% [markdown]
+# Any of them is one call away: `checkpoints.load_generator("genzoo-mnist")` gives the net, `python -m gan_helpers sample
+# genzoo-mnist --n 64 --out clothes.png` a page of images, and `python -m gan_helpers train genzoo-cifar10 --minutes 20`
+# trains one from scratch (it downloads CIFAR-10, 170 MB).
+#
 # Now CIFAR-10. One seed, every shipped generator, **the same noise in each column**, nothing picked. Images of 64×64 are
 # shrunk to 32×32, as the score of notebook 05 sees them. The letters are shuffled. They say nothing.
 #
