@@ -37,7 +37,7 @@ here = setup_notebook()
 
 # %% [markdown]
 # ## 1. Four recipes, and how much lies between them
-# Four public projects, four DCGANs for CIFAR-10. Here they are at their published width, with what one image costs: the
+# Three public projects, four DCGANs for CIFAR-10. Here they are at their published width, with what one image costs: the
 # multiplications in all convolutions and linear layers.
 
 # %%
@@ -110,7 +110,8 @@ for axes, column, title in zip(figure.subplots(1, 2, sharey=True), (1, 2), ("par
             share = sum(layer[column] for layer in costs[name][0] if layer[0] == side) / whole
             axes.barh(row, share, left=left, color=shade, edgecolor="white")
             if share > 0.07:
-                axes.text(left + share / 2, row, f"{side}²" if side > 1 else "linear", ha="center", va="center", color="black" if side < 4 else "white")
+                label, ink = (f"{side}²", "white") if side > 1 else ("linear", "black")
+                axes.text(left + share / 2, row, label, ha="center", va="center", color=ink)
             left += share
     axes.set(yticks=range(4), yticklabels=names, ylim=(3.5, -0.5), title=f"{title} of G", xticks=[])
 plots.show(figure, alt="Stacked bars for four generators: most parameters lie in layers that make small maps, most multiplications in layers that make large ones; linDCGAN spends nearly all its work at the full size")
@@ -134,14 +135,15 @@ z = latent.draw_z(8, 100)
 with torch.no_grad():
     lin_first.weight.copy_(conv_first.weight.flatten(1).T)  # (100, 256, 4, 4) → (4096, 100)
     apart = conv_first(z[:, :, None, None]) - lin_first(z).unflatten(1, (256, 4, 4))
-print(f"weights: {conv_first.weight.numel():,} and {lin_first.weight.numel():,}; outputs differ by more than 1e-5: {bool(apart.abs().max() > 1e-5)}")
+print(f"weights: {conv_first.weight.numel():,} and {lin_first.weight.numel():,}")
+print(f"G's first layer: outputs differ by more than 1e-5: {bool(apart.abs().max() > 1e-5)}")
 
 conv_last, lin_last = nn.Conv2d(1024, 1, 4, bias=False), nn.Linear(1024 * 4 * 4, 1, bias=False)
 x = torch.randn(8, 1024, 4, 4)
 with torch.no_grad():
     lin_last.weight.copy_(conv_last.weight.flatten(1))
     apart = conv_last(x).flatten() - lin_last(x.flatten(1)).flatten()
-print(f"D's last layer: outputs differ by more than 1e-4: {bool(apart.abs().max() > 1e-4)}")
+print(f"D's last layer:  outputs differ by more than 1e-4: {bool(apart.abs().max() > 1e-4)}")
 
 # %% [markdown]
 # Neither. A convolution whose kernel covers the whole map, or that starts from one pixel, *is* a linear layer. 'Linear'
@@ -234,7 +236,8 @@ from gan_helpers import data
 
 clothes = data.load("fashion").resized(16, 1)
 faces = data.load("faces", 32)
-real = {name: torch.from_numpy(images.images[:1000].copy()) / 127.5 - 1 for name, images in (("fashion, 16×16", clothes), ("faces, 32×32", faces))}
+sets = {"fashion, 16×16": clothes, "faces, 32×32": faces}
+real = {name: torch.from_numpy(some.images[:1000].copy()) / 127.5 - 1 for name, some in sets.items()}
 for name, x in real.items():
     assert checkerboard(x) < 1
     print(f"real {name}: {checkerboard(x):.2f}")
@@ -293,7 +296,7 @@ figure = Figure(figsize=(9, 2.6), layout="constrained")
 for axes, (name, x) in zip(figure.subplots(1, 4), {"real clothes": real["fashion, 16×16"], **untrained}.items()):
     axes.imshow(torch.fft.fftshift(spectrum(x)).log(), cmap="magma")
     axes.set(title=name, xticks=[], yticks=[])
-plots.show(figure, alt="Four power spectra, the lowest frequency in the middle, the highest at the rim. Real clothes and resize are dark at the rim; k4 and k5 have bright patches there")
+plots.show(figure, alt="Four power spectra, the lowest frequency in the middle, the highest at the rim. Real clothes and resize are brightest in the middle; k4 and k5 in the corners and at the middle of the sides")
 
 # %% [markdown]
 # Even coverage does not help. With stride 2 each of the four phases (even or odd row, even or odd column) has *weights of
@@ -311,7 +314,8 @@ from tqdm.auto import tqdm
 
 from gan_helpers.training import Trainer
 
-small = recipes.get("first-minute").but(data="fashion", channels=1, image_size=16, ema=0, decay=0, steps=here.pick(cpu=150, gpu=150, test=3))
+small = recipes.get("first-minute").but(data="fashion", channels=1, image_size=16, ema=0, decay=0)
+small = small.but(steps=here.pick(cpu=150, gpu=150, test=3))
 seeds = range(here.pick(cpu=5, gpu=5, test=1))
 
 
@@ -332,7 +336,7 @@ def train(net, seed, images=clothes.images, look=None, steps=small.steps):
 
 
 # %% tags=["nbval-ignore-output"]
-def number(net):
+def look(net):
     """The checkerboard number, and twelve images to look at."""
     images = latent.generate(net, latent.draw_z(200, 64, seed=9))
     return checkerboard(images), images[:12]
@@ -341,7 +345,7 @@ def number(net):
 runs = {}
 for name, seed in tqdm([(name, seed) for seed in seeds for name in DOUBLE], unit="run"):
     torch.manual_seed(seed)
-    runs[name, seed] = train(Small(DOUBLE[name]), seed, look=number)
+    runs[name, seed] = train(Small(DOUBLE[name]), seed, look=look)
 print(len(runs), "runs")
 
 # %% [markdown]
@@ -360,14 +364,15 @@ figure = Figure(figsize=(8, 3.2), layout="constrained")
 axes = figure.subplots()
 for (name, colour), style in zip({"k4": plots.BLUE, "k5": plots.ORANGE, "resize": plots.GREEN}.items(), ("-", "--", "-.")):
     for seed in seeds:
-        axes.plot(*zip(*((step, found[0]) for step, found in runs[name, seed].looked)), style, color=colour, alpha=0.7, label=name if seed == 0 else None)
+        steps, numbers = zip(*((step, number) for step, (number, _) in runs[name, seed].looked))
+        axes.plot(steps, numbers, style, color=colour, alpha=0.7, label=None if seed else name)
 axes.axhline(checkerboard(real["fashion, 16×16"]), color="black", linestyle=":", label="real clothes")
 axes.set(yscale="log", ylim=(0.1, 300), xlabel="step", ylabel="checkerboard number")
 axes.legend(ncols=4, loc="upper center")
 plots.show(figure, alt="The checkerboard number over training, five seeds each: with k4 and k5 it starts above 1, rises far above 10, then falls, and ends above real clothes; with resize-convolution it stays below real clothes at every step")
 
 # %%
-plots.show(pages[-1], alt="Twelve generated clothes each from k4, k5 and resize: the first two rows are chequered, the third is smooth and blurry")
+plots.show(pages[-1], alt="Twelve generated clothes each from k4, k5 and resize: the first row is faintly chequered, the second strongly, the third is smooth and blurry")
 
 # %% [markdown]
 # Training first makes the checkerboard several times *worse*, then slowly better; after 150 steps no run of k4 or k5 is
@@ -480,9 +485,9 @@ plots.show(figure, alt="Five distances for each size: those of the net at the im
 # its 20 minutes it saw a third of the images that linDCGAN saw.
 #
 # ## 5. Contrast four: the targets
-# All four projects move D's targets, some only in their code. convDCGAN and linDCGAN use .95 for real and .05 for fake
-# images; the FID project draws them from [.9, 1] and [0, .1]. Targets other than 1 and 0 are **soft targets**. GenZoo's
-# README and GenZoo's code are two different recipes:
+# All four nets were trained with other targets for D than 1 and 0, one only in its code. convDCGAN and linDCGAN use .95
+# for real and .05 for fake images; the FID project draws them from [.9, 1] and [0, .1]. These are **soft targets**.
+# GenZoo's README and GenZoo's code are two different recipes:
 
 # %%
 readme, code = recipes.get("genzoo-cifar10"), recipes.get("genzoo-cifar10-code")
@@ -526,8 +531,6 @@ print(f"{len(pair[0]):,} weights of G; any of them apart by more than 1e-12: {bo
 # (.95, 0), two-sided (.95, .05).
 
 # %%
-import math
-
 from torch.distributions import Normal
 
 line = torch.linspace(-9, 9, 9001, dtype=torch.float64)
@@ -658,16 +661,17 @@ print("after:", tuple((outputs.flatten() - targets.flatten()).shape))
 # image, it is nonsense that trains.
 #
 # **Three.** BatchNorm's *weights* are drawn from N(0, .02). The DCGAN recipe says N(**1**, .02). **Predict:** does the
-# net with the slip train at all?
+# net with the slip train at all? 150 steps, five seeds, a small convDCGAN on clothes:
 
 # %% tags=["nbval-ignore-output"]
 wanted = recipes.get("conv-mnist").but(image_size=16, g_width=32, d_width=16, batch_size=64, steps=here.pick(cpu=150, gpu=150, test=3))
 z = latent.draw_z(12, wanted.latent_dim, seed=1)
 
 
-def with_norms(mean):
+def with_norms(mean, seed):
     """Images (24, 1, 16, 16) before and after training, BatchNorm's weights starting at N(mean, .02) in both nets."""
-    trainer = Trainer(wanted, clothes.images, "cpu")
+    trainer = Trainer(wanted.but(seed=seed), clothes.images, "cpu")
+    torch.manual_seed(seed)
     for layer in (*trainer.generator.modules(), *trainer.discriminator.modules()):
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, mean, 0.02)
@@ -677,18 +681,19 @@ def with_norms(mean):
     return torch.cat([*images, trainer.generator(z).detach()])
 
 
-before = with_norms(0.0)
-print(f"before: contrast {before[:12].std():.3f} untrained, {before[12:].std():.2f} after {wanted.steps} steps")
-plots.show(plots.grid(before, columns=12, scale=4), alt="Above: twelve plain grey images of the untrained net. Below, after 150 steps: still nearly plain grey")
+before = [with_norms(0.0, seed) for seed in tqdm(seeds, unit="run")]
+print("contrast untrained:", *(f"{x[:12].std():.3f}" for x in before), "| trained:", *(f"{x[12:].std():.2f}" for x in before))
+plots.show(plots.grid(before[0], columns=12, scale=4), alt="Above: twelve plain grey images of the untrained net. Below, after 150 steps: still nearly plain grey")
 
 # %% tags=["nbval-ignore-output"]
-after = with_norms(1.0)
-print(f"after: contrast {after[:12].std():.3f} untrained, {after[12:].std():.2f} after {wanted.steps} steps")
-plots.show(plots.grid(after, columns=12, scale=4), alt="Above: twelve images of faint noise of the untrained net. Below, after 150 steps: light blobs in the shapes of clothes")
+after = [with_norms(1.0, seed) for seed in tqdm(seeds, unit="run")]
+print("contrast untrained:", *(f"{x[:12].std():.3f}" for x in after), "| trained:", *(f"{x[12:].std():.2f}" for x in after))
+plots.show(plots.grid(after[0], columns=12, scale=4), alt="Above: twelve images of noise of the untrained net. Below, after 150 steps: light blobs in the shapes of clothes")
 
 # %% [markdown]
-# A weight near 0 switches a map off, three times in a row, and the first images are plain grey. It *does* begin to train:
-# Adam takes equal steps however small the gradient is. The slip costs time, not the run, and so it is easily overlooked.
+# A weight near 0 all but switches a map off, in layer after layer, and the first images are plain grey. It *does* begin
+# to train: Adam takes equal steps however small the gradient is. The slip costs time, not the run, and so it is easily
+# overlooked.
 #
 # ## 7. From Keras, to the pixel
 # GenZoo and the FID project were written for Keras. Two of its conventions differ from PyTorch's without an error
@@ -825,6 +830,7 @@ def samples(name, n=16):
 
 
 letters = blind(trained_on("cifar10"))
+print(len(letters), "generators:", "".join(letters))
 sheet = Image.new("RGB", (24 + 16 * 68, 76 * max(1, len(letters))), "white")
 for row, (letter, name) in enumerate(letters.items()):
     sheet.paste(plots.grid(samples(name), columns=16, scale=2), (24, 76 * row))
