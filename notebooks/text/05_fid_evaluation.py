@@ -518,8 +518,8 @@ print(*(str(found[name]["frechet"]).split(" | ", 2)[2] for name in by_distance[:
 # %% tags=["nbval-ignore-output"]
 from itertools import combinations
 
-place = np.array([by_distance.index(name) for name in by_eye])
-pairs = np.array(list(combinations(range(len(by_eye)), 2))).reshape(-1, 2)
+place = np.array([by_distance.index(name) for name in by_eye], dtype=int)
+pairs = np.array(list(combinations(range(len(by_eye)), 2)), dtype=int).reshape(-1, 2)
 
 
 def agreeing(order):
@@ -536,10 +536,11 @@ figure = Figure(figsize=(7, 0.6 + 0.45 * len(by_eye)), layout="constrained")
 axes = figure.subplots()
 for k, name in enumerate(by_eye):
     to = by_distance.index(name)
-    axes.plot([0, 1], [k, to], "o-", color=plots.BLUE if abs(k - to) < 2 else plots.ORANGE, linestyle="-" if abs(k - to) < 2 else "--")
+    colour, style = (plots.BLUE, "-") if abs(k - to) < 2 else (plots.ORANGE, "--")
+    axes.plot([0, 1], [k, to], style, marker="o", color=colour)
     axes.text(-0.03, k, name, ha="right", va="center")
     axes.text(1.03, to, name, va="center")
-axes.set(xlim=(-0.6, 1.6), ylim=(len(by_eye) - 0.5, -0.5), xticks=(0, 1), xticklabels=("by eye", "by distance"), yticks=[])
+axes.set(xlim=(-0.6, 1.6), ylim=(len(by_eye), -1), xticks=(0, 1), xticklabels=("by eye", "by distance"), yticks=[])
 plots.show(figure, alt="The generators ranked by eye on the left and by distance on the right, the best on top, joined by lines; where lines cross, the two disagree")
 
 # %% [markdown]
