@@ -2,12 +2,14 @@
 
 import copy
 import re
+from itertools import combinations
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05, nb09
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb04, nb05, nb09
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -137,6 +139,32 @@ def unscaled_points(x):
     return signs + x.mean()
 
 
+def transposed(kernel):
+    return lambda c_in, c_out: nn.ConvTranspose2d(c_in, c_out, kernel, 2, 1)
+
+
+def resized_last(c_in, c_out):
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1), nn.Upsample(scale_factor=2))
+
+
+def dealt(a, b, counts=lambda gap, seen: abs(gap) >= abs(seen) - 1e-9):
+    """The share of deals of a + b whose gap counts beside the gap that was seen."""
+    scores = [*a, *b]
+    gaps = []
+    for mine in combinations(range(len(scores)), len(a)):
+        theirs = [scores[i] for i in range(len(scores)) if i not in mine]
+        gaps.append(sum(scores[i] for i in mine) / len(a) - sum(theirs) / len(b))
+    return sum(counts(gap, gaps[0]) for gap in gaps) / len(gaps)
+
+
+def one_sided(a, b):
+    return dealt(a, b, lambda gap, seen: gap * (1 if seen > 0 else -1) >= abs(seen) - 1e-9)
+
+
+def strictly_larger(a, b):
+    return dealt(a, b, lambda gap, seen: abs(gap) > abs(seen) + 1e-9)
+
+
 def with_slopes(**changed):
     """The right slopes, some of them replaced by a function of (a, right slopes)."""
     names = {"minimax": "minimax", "ns": "non-saturating", "ls": "least squares", "hinge": "hinge"}
@@ -191,6 +219,10 @@ RIGHT = {
     "02.1": nb02.LAYERS_32,
     "02.2": nb02.share_changed,
     "02.3": nb02.update_ema,
+    "04.1": nb04.covers,
+    "04.2": nb04.double,
+    "04.3": nb04.translate,
+    "04.4": nb04.luck,
     "05.1": nb05.frechet,
     "05.2": nb05.impostor,
     "05.3": nb05.COMPARABLE,
@@ -243,6 +275,19 @@ WRONG = [
     ("02.3", thrown_away, "did not move"),
     ("02.3", with_gradient, "no_grad"),
     ("02.3", counters_averaged, "num_batches_tracked"),
+    ("04.1", lambda kernel, stride: [kernel // stride] * stride, "not every output"),
+    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[::-1], "another order"),
+    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[:1], "repeats every 2"),
+    ("04.2", transposed(4), "weights of their own"),
+    ("04.2", transposed(5), "21x21"),
+    ("04.2", resized_last, "each 2x2 block"),
+    ("04.2", lambda c_in, c_out: nn.Upsample(scale_factor=2), "returns 6"),
+    ("04.3", lambda kernel, stride: (kernel // 2, 0), "Keras makes 16"),
+    ("04.3", lambda kernel, stride: ((kernel - stride + 1) // 2, 0), "Keras makes 16"),
+    ("04.3", lambda kernel, stride: (0, kernel - stride), "the place is not"),
+    ("04.4", one_sided, "one direction"),
+    ("04.4", strictly_larger, "at least as large"),
+    ("04.4", lambda a, b: 1 - nb04.luck(a, b), "smaller"),
     ("05.1", without_means, "means are missing"),
     ("05.1", root_once, "enters twice"),
     ("05.1", undivided, "not divided"),
@@ -272,7 +317,7 @@ WRONG = [
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "05.1", "09.1"):
+    for number in ("00.0", "01.1", "02.1", "04.1", "05.1", "09.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

@@ -487,6 +487,69 @@ print(f"through a network that was trained on photos       : {frechet_distance(o
 # Five lines, five numbers, one set of images. A score without its protocol is not a score. (And 'SAGAN is worse than DCGAN',
 # from one run each, is no evidence about attention: notebook 07.)
 #
+# ### Opening the seal of notebook 04
+# There, somebody ranked the course's CIFAR-10 generators by eye, without knowing which was which, and sealed the ranking.
+# Was it you? Then compare the digest with the one you wrote down. (Where nothing is sealed, the authors' ranking stands
+# in.) The same generators, measured alike: the last line says how.
+#
+# **Predict:** in how many of ten pairs of generators do your eye and the distance agree on the better one?
+
+# %% tags=["nbval-ignore-output"]
+import json
+
+from gan_helpers.evaluation import Score
+from gan_helpers.notebook import unseal
+
+file = checkpoints.SHIPPED / "leaderboard.json"
+board = json.loads(file.read_text()) if file.exists() else {}
+ranked, whose = unseal()
+by_eye = [name for name in ranked if name in board]
+found = {name: {metric: Score(**score) for metric, score in board[name]["best"].items()} for name in by_eye}
+by_distance = sorted(by_eye, key=lambda name: found[name]["frechet"])  # scores that are not alike would refuse
+print(f"By eye: {whose}.")
+for name in by_distance:
+    s = found[name]
+    print(
+        f"{name:<22} {s['frechet'].name} {s['frechet'].value:6.1f} ± {s['frechet'].spread:.1f}   precision {s['precision'].value:.2f}"
+        f"   recall {s['recall'].value:.2f}   by eye: number {by_eye.index(name) + 1}"
+    )
+print(*(str(found[name]["frechet"]).split(" | ", 2)[2] for name in by_distance[:1]))
+
+# %% tags=["nbval-ignore-output"]
+from itertools import combinations
+
+place = np.array([by_distance.index(name) for name in by_eye], dtype=int)
+pairs = np.array(list(combinations(range(len(by_eye)), 2)), dtype=int).reshape(-1, 2)
+
+
+def agreeing(order):
+    """In how many pairs the one that comes first by eye comes first in `order`, too."""
+    return int((order[pairs[:, 0]] < order[pairs[:, 1]]).sum())
+
+
+dice = np.random.default_rng(4)
+luck = np.mean([agreeing(dice.permutation(len(place))) >= agreeing(place) for _ in range(5000)])
+print(f"Eye and distance agree on {agreeing(place)} of {len(pairs)} pairs; a random order agrees as often in {luck:.0%} of cases.")
+
+# %%
+figure = Figure(figsize=(7, 0.6 + 0.45 * len(by_eye)), layout="constrained")
+axes = figure.subplots()
+for k, name in enumerate(by_eye):
+    to = by_distance.index(name)
+    colour, style = (plots.BLUE, "-") if abs(k - to) < 2 else (plots.ORANGE, "--")
+    axes.plot([0, 1], [k, to], style, marker="o", color=colour)
+    axes.text(-0.03, k, name, ha="right", va="center")
+    axes.text(1.03, to, name, va="center")
+axes.set(xlim=(-0.6, 1.6), ylim=(len(by_eye), -1), xticks=(0, 1), xticklabels=("by eye", "by distance"), yticks=[])
+plots.show(figure, alt="The generators ranked by eye on the left and by distance on the right, the best on top, joined by lines; where lines cross, the two disagree")
+
+# %% [markdown]
+# Where lines cross, eye and distance disagree (dashed: by two places or more). Before you call one of them wrong, think
+# of what each has seen. You saw sixteen images of each, and no two of them next to all the others: you notice chessboards
+# and broken shapes, and hardly notice that ten thousand images would look much alike. The distance saw all of them,
+# through a network that was trained on 32×32 photos, and notices what that network notices. And it saw *one* training run
+# of each: a difference smaller than that between two runs of the *same* recipe ranks nothing.
+#
 # ### The real FID
 # With Inception's weights at hand (96 MB, downloaded by you), the same helper gives the standard FID. At these N it is
 # biased far above what papers print; for those use 50,000 images and a GPU:
