@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import data, features, latent, models, plots, toy
+from . import data, features, latent, plots, toy
 from .metrics import frechet_distance
 from .recipes import Recipe
 from .training import Trainer, update_ema
@@ -54,6 +54,11 @@ class Vitals(NamedTuple):
         return (self.unseen + 1 - self.faked) / 2
 
     @property
+    def gap(self) -> float:
+        """By how much more often D calls training images real than unseen ones: what it knows by heart."""
+        return self.seen - self.unseen
+
+    @property
     def kinds(self) -> int:
         """Kinds (modes, classes) that get at least a quarter of their fair share of the samples."""
         return int((self.histogram >= 0.25 / len(self.histogram)).sum())
@@ -85,15 +90,18 @@ class Patient:
     def __init__(self, gan, ward: Ward, draw: Callable[[], Tensor], trained_on: Tensor, step: Callable) -> None:
         self.gan, self.ward, self.draw, self.trained_on, self.step = gan, ward, draw, trained_on, step
         self.checks: list[Vitals] = []
+        self.losses: list[list[float]] = []  # of D and of G, a pair a step, where the steps return them
         self.real, _ = ward.look(ward.real)  # (N, D)
 
-    def watch(self, steps: int, every: int) -> Patient:
-        """Train, with a check before the first step and each `every` steps."""
+    def watch(self, steps: int, every: int, live: Callable[[Patient], None] | None = None) -> Patient:
+        """Train, with a check before the first step and each `every` steps, after which `live(self)` is called."""
         for k in range(steps + 1):
-            if k:
-                self.step()
+            if k and (row := self.step()) is not None:
+                self.losses.append(row[:2].tolist())
             if k % every == 0 or k == steps:
                 self.checks.append(self.check(k))
+                if live:
+                    live(self)
         return self
 
     @torch.no_grad()
@@ -151,7 +159,8 @@ def ring_ward(spread: float) -> Ward:
 
 def points(
     seed: int = 0, *, steps: int = 1000, every: int = 100, spread: float = 0.05, momentum: float = 0.5,
-    noise: float = 0.0, spectral: bool = False, ema: float = 0.0, head_start: int = 0, **options,
+    noise: float = 0.0, ema: float = 0.0, schedule: float = 1.0,
+    live: Callable[[Patient], None] | None = None, **options,
 ) -> Patient:  # fmt: skip
     """A GAN on the ring of notebook 01, trained.
 
@@ -159,21 +168,23 @@ def points(
         spread: standard deviation of the eight modes.
         momentum: Adam's β₁ of both nets.
         noise: standard deviation of instance noise.
-        spectral: whether D's weights are spectrally normalised.
         ema: decay of the average of G's weights that makes the samples; 0: G makes them.
-        head_start: steps in which D learns while G stands still.
+        schedule: what both learning rates are multiplied by every 100 steps.
+        live: called after each check.
         options: of `ToyGAN`: loss, g_lr, d_lr, d_steps, r1, penalty, batch_size.
     """
     gan = toy.ToyGAN(toy.ring(spread=spread), seed=seed, **options)
     for optimizer in (gan.g_opt, gan.d_opt):
         optimizer.param_groups[0]["betas"] = (momentum, 0.9)
-    if spectral:
-        models.blocks.normalise_spectrally(gan.discriminator)
     if noise:
         gan.discriminator = nn.Sequential(Noise(noise), gan.discriminator)
     average = copy.deepcopy(gan.generator).requires_grad_(False) if ema else gan.generator
 
+    g_lr, d_lr = gan.g_lr, gan.d_lr
+
     def step() -> None:
+        factor = schedule ** (gan.steps // 100)
+        gan.g_lr, gan.d_lr = g_lr * factor, d_lr * factor
         gan.step()
         if ema:
             update_ema(average, gan.generator, min(ema, gan.steps / (10 + gan.steps)))
@@ -181,11 +192,7 @@ def points(
     patient = Patient(gan, ring_ward(spread), lambda: average(gan.fixed_z), gan.real, step)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # for the noise
-        gan.g_lr, g_lr = 0.0, gan.g_lr
-        for _ in range(head_start):
-            gan.step()
-        gan.g_lr = g_lr
-        return patient.watch(steps, every)
+        return patient.watch(steps, every, live)
 
 
 # ------------------------------------------------------------------------------------------------------ small images
@@ -291,18 +298,18 @@ CASES = {
     ),
     "D too weak": Case(
         points, "Fréchet distance, mean over the second half of the run", over("distance"),
-        switch={"d_lr": 1e-4}, cures={"more D steps": {"d_steps": 10}},
+        healthy={"steps": 400, "every": 50}, switch={"d_lr": 1e-4}, cures={"more D steps": {"d_steps": 10}},
     ),
     "vanishing gradients": Case(
-        points, "length of G's first gradient, after 500 steps of D alone", lambda p: p.checks[0].g_gradient,
-        healthy={"head_start": 500, "steps": 200, "every": 25}, switch={"loss": "minimax"},
+        points, "length of G's gradient after 500 steps of D alone", over("g_gradient", 0),
+        healthy={"g_lr": 0.0, "steps": 500, "every": 50}, switch={"loss": "minimax"},
         cures={"instance noise": {"noise": 0.5}},
     ),
     "D too strong": Case(
         clothes, "FD(fashion-net) of 250 samples at the end", over("distance", 0), switch={"d_lr": 1e-2},
         cures={
             "label smoothing": {"real_target": 0.8}, "instance noise": {"instance_noise": 0.5},
-            "spectral normalisation": {"d_norm": "spectral"}, "R1": {"r1": 1.0},
+            "spectral normalisation": {"d_norm": "spectral"}, "R1": {"r1": 1.0}, "EMA": {"ema": 0.95},
         },
     ),
     "wrong BatchNorm mode": Case(
@@ -311,6 +318,18 @@ CASES = {
     "wrong initialisation": Case(
         clothes, "FD(fashion-net) of 250 samples at the end", over("distance", 0),
         switch={"init": batchnorm_around_zero},
+    ),
+    "oscillation": Case(
+        points, "Fréchet distance, mean over the second half of the run", over("distance"),
+        switch={"momentum": 0.9}, cures={"R1": {"r1": 1.0}, "EMA": {"ema": 0.98}},
+    ),
+    "late divergence": Case(
+        points, "Fréchet distance at the end", over("distance", 0), switch={"schedule": 2.0},
+        cures={"halving instead": {"schedule": 0.5}, "R1": {"r1": 1.0}},
+    ),
+    "memorisation": Case(
+        clothes, "called real by D: training less unseen images, second half of the run", over("gap"),
+        healthy={"d_lr": 3e-3}, switch={"few": 10}, cures={"DiffAugment": {"augment": "brightness,translation,cutout"}},
     ),
 }  # fmt: skip
 
@@ -378,28 +397,35 @@ def draw_samples(axes, patient: Patient) -> None:
 class Row(NamedTuple):
     """One line of the record: what one arm of a case measured with each seed, and what that shows.
 
-    `verdict` is 'fails' or 'cures' where the lowest and highest of the seeds leave a gap to the healthy (or the sick)
-    patients', on the right side; 'not shown' otherwise; '' for the healthy ones.
+    `how` is the call that makes the patients. `verdict` is 'fails' or 'cures' where the lowest and highest of the seeds
+    leave a gap to the healthy (or the sick) patients', on the right side; 'not shown' otherwise; '' for the healthy.
     """
 
     case: str
     what: str
     arm: str
+    how: str
     values: tuple[float, ...]
     verdict: str
     seconds: float
 
     def __str__(self) -> str:
         values = " ".join(f"{value:.3g}" for value in self.values)
-        return " | ".join([self.case, self.what, self.arm, values, self.verdict, f"{self.seconds:.1f}"])
+        return " | ".join([*self[:4], values, self.verdict, f"{self.seconds:.1f}"])
 
     @classmethod
     def read(cls, line: str) -> Row:
-        case, what, arm, values, verdict, seconds = line.rstrip("\n").split(" | ")
-        return cls(case, what, arm, tuple(map(float, values.split())), verdict, float(seconds))
+        *names, values, verdict, seconds = line.split(" | ")
+        return cls(*names, tuple(map(float, values.split())), verdict, float(seconds))
 
 
-def verdict(arm: str, values: list[float], healthy: list[float], sick: list[float]) -> str:
+def call(make: Callable, how: dict) -> str:
+    """The call as one would type it."""
+    values = (f"{key}={getattr(value, '__name__', repr(value))}" for key, value in how.items())
+    return f"{make.__name__}({', '.join(values)})"
+
+
+def verdict(arm: str, values: tuple, healthy: tuple, sick: tuple) -> str:
     """See `Row`."""
     up = np.mean(healthy) > np.mean(sick)  # whether more is better
     if arm == "healthy":
@@ -409,42 +435,45 @@ def verdict(arm: str, values: list[float], healthy: list[float], sick: list[floa
     return ("fails" if arm == "sick" else "cures") if apart else "not shown"
 
 
-def treat_all(name: str, case: Case, seeds: int, known: dict) -> list[Row]:
-    """Every arm of a case over `seeds` seeds; `known` keeps arms that several cases share, with their seconds."""
-    found: dict[str, list[float]] = {}
-    seconds = {}
+def treat_all(name: str, case: Case, seeds: int) -> list[Row]:
+    """Every arm of a case over `seeds` seeds; arms that the record has already, for any case, are taken from it."""
+    rows = {}
     for arm, how in case.arms.items():
-        key = f"{case.make.__name__}, {how}"
-        if key not in known:
-            began = time.process_time()
-            known[key] = [case.make(seed, **how) for seed in range(seeds)], (time.process_time() - began) / seeds
-        patients, seconds[arm] = known[key]
-        found[arm] = [float(case.measure(patient)) for patient in patients]
-        print(f"{name}, {arm}: {' '.join(f'{v:.3g}' for v in found[arm])} ({seconds[arm]:.1f} s each)", flush=True)
-    judged = {arm: verdict(arm, values, found["healthy"], found["sick"]) for arm, values in found.items()}
-    return [Row(name, case.what, arm, tuple(found[arm]), judged[arm], seconds[arm]) for arm in found]
+        text = call(case.make, how)
+        same = [row for row in results() if (row.what, row.how) == (case.what, text) and len(row.values) == seeds]
+        began = time.process_time()
+        values = same[0].values if same else tuple(case.measure(case.make(seed, **how)) for seed in range(seeds))
+        seconds = same[0].seconds if same else (time.process_time() - began) / seeds
+        row = rows[arm] = Row(name, case.what, arm, text, values, "", seconds)
+        rows[arm] = row._replace(verdict=verdict(arm, values, rows["healthy"].values, rows.get("sick", row).values))
+        print(rows[arm], flush=True)
+        save([row for row in results() if (row.case, row.arm) != (name, arm)] + [rows[arm]])
+    return list(rows.values())
 
 
 def results(path: Path = RESULTS) -> list[Row]:
     """The rows of the record."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [Row.read(line) for line in lines if line.count(" | ") == 5 and not line.startswith("case")]
+    return [Row.read(line) for line in lines[2:]]
+
+
+def save(rows: list[Row]) -> None:
+    order = {(name, arm): k for k, (name, arm) in enumerate((n, a) for n, case in CASES.items() for a in case.arms)}
+    rows = sorted((row for row in rows if (row.case, row.arm) in order), key=lambda row: order[row.case, row.arm])
+    about = f"{platform.machine()}, 1 thread, PyTorch {torch.__version__}; one value for each seed from 0"
+    columns = "case | what is measured | arm | made by | values | shown beyond seed spread | CPU seconds a run"
+    text = "\n".join([about, columns, *map(str, rows)]) + "\n"
+    plots.save_atomically(RESULTS, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", nargs="*", default=list(CASES), help="cases to treat; the other rows are kept")
+    parser.add_argument("--only", nargs="*", default=list(CASES), help="names of cases; the others' rows are kept")
     o = parser.parse_args()
     torch.set_num_threads(1)
-    known = {}
     for name in o.only:
-        treated = treat_all(name, CASES[name], o.seeds, known)
-        rows = [row for row in results() if row.case != name] + treated
-        rows.sort(key=lambda row: list(CASES).index(row.case))
-        about = f"{platform.machine()}, 1 thread, PyTorch {torch.__version__}, seeds 0 to {o.seeds - 1}"
-        columns = "case | what is measured | arm | value with each seed | shown beyond seed spread | CPU seconds a run"
-        RESULTS.write_text("\n".join([about, columns, *map(str, rows)]) + "\n", encoding="utf-8")
+        treat_all(name, CASES[name], o.seeds)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,44 @@
-"""Exercises of notebook 03: four charts, the growth of a game, the R1 penalty, and six bugs found in real projects."""
+"""Exercises of notebook 03: a quiz, four charts, the growth of a game, the R1 penalty, six bugs of real projects."""
 
 from __future__ import annotations
 
 import cmath
+import contextlib
 import copy
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import Wrong, exercise
 
-# --- three exercises ------------------------------------------------------------------------------------------------
+# --- the quiz and three exercises -----------------------------------------------------------------------------------
+
+QUIZ = {"1": "C", "2": "A", "3": "B", "4": "D", "E": "2"}
+TOLD = {
+    "1": "one curve has D's loss near zero within fifty steps: which of the grids shows a G that nobody teaches?",
+    "2": "level losses near 2 log 2 and log 2: a balanced game.",
+    "3": "G's loss climbs while D's stays low: D is the stronger one, yet there is a lesson.",
+    "4": "this D had ten images to know; compare how varied its grid is.",
+    "E": "grid E was drawn from the same weights as another grid; so it has no losses of its own.",
+}
+
+
+@exercise(
+    "03.0",
+    "Losses and grids",
+    hints=["Begin with the losses that are easiest to tell, then with the grid that has no curve of its own."],
+    solution="matches = " + repr(QUIZ),
+)
+def check_quiz(answer: dict) -> str:
+    if not isinstance(answer, dict) or set(answer) != set(QUIZ):
+        raise Wrong("give a dict with the keys 1, 2, 3, 4 and E.")
+    for key, right in QUIZ.items():
+        if str(answer[key]) not in ("ABCD" if key != "E" else "1234"):
+            raise Wrong(f"{key} must be one of {'A, B, C, D' if key != 'E' else '1, 2, 3, 4'}; got {answer[key]!r}.")
+        if str(answer[key]) != right:
+            raise Wrong(f"{key} is not {answer[key]}: {TOLD[key]}")
+    return "Now say without looking at grids which losses belong to the best images. Nobody can."
+
 
 DIAGNOSES = {"a": "collapse", "b": "memorised", "c": "vanished", "d": "divergence"}
 NAMES = ("collapse", "memorised", "vanished", "divergence", "healthy")
@@ -78,10 +105,11 @@ def check_growth(answer) -> str:
         raise Wrong("that is the largest singular value: the worst single step, not the growth in the long run.")
     for eta, damping in ((0.1, 0.5), (0.1, 5.0), (0.5, 1.0), (0.1, 30.0)):
         if abs(found(eta, damping) - growth(eta, damping)) > 1e-9:
-            raise Wrong(f"for η = {eta}, damping = {damping} it is {growth(eta, damping):.5f}, not "
-                        f"{found(eta, damping):.5f}. (With strong damping the two eigenvalues are real: take the larger "
-                        "modulus.)")  # fmt: skip
-    return "Below 1 the game comes to rest. A damping above 2/η overshoots and diverges again: more is not better."
+            raise Wrong(
+                f"for η = {eta}, damping = {damping} it is {growth(eta, damping):.5f}, not {found(eta, damping):.5f}. "
+                "(With strong damping both eigenvalues are real: take the larger modulus.)"
+            )
+    return "Below 1 the game comes to rest. Much above 2/η a damping overshoots and diverges again: more is not better."
 
 
 def r1(discriminator, real: Tensor) -> Tensor:
@@ -177,7 +205,7 @@ def check_range(answer) -> str:
         raise Wrong(f"it reaches from {out.min():.2f} to {out.max():.2f} only.")
     if (out.diff() < 0).any():
         raise Wrong("it falls where its input rises.")
-    if (out[100:301].diff() == 0).any():
+    if (out[160:241].diff() == 0).any():
         raise Wrong("it is flat beyond the ends: a clipped pixel gets no gradient and stays where it is.")
     return "Both ends are reached, and the slope never quite dies."
 
@@ -201,10 +229,8 @@ def check_init(answer) -> str:
     with torch.no_grad():
         net[1].bias.fill_(3.0)
     for module in net.modules():
-        try:
+        with contextlib.suppress(Wrong):  # it rightly returns nothing
             answer(module)
-        except Wrong:  # a function that rightly returns nothing
-            pass
     conv, norm = net
     if abs(conv.weight.std() - 0.02) > 0.004 or abs(conv.weight.mean()) > 0.004:
         raise Wrong(f"the convolution's weights have spread {conv.weight.std():.3f}; DCGAN's is 0.02, around 0.")
@@ -269,7 +295,7 @@ def check_shapes(answer) -> str:
         raise Wrong(f"it must return one number; got shape {tuple(loss.shape)}.")
     right = least_squares(output, target).item()
     if abs(loss.item() - (output - target).square().mean().item()) < 1e-6:
-        raise Wrong("every output is compared with every target (4·4 pairs), so all outputs are drawn to the mean, 0.5.")
+        raise Wrong("every output is compared with every target, 16 pairs, so all outputs are drawn to the mean, 0.5.")
     if abs(loss.item() - 4 * right) < 1e-6:
         raise Wrong("that is the sum; take the mean, so that the batch size does not set the step.")
     if abs(loss.item() - right) > 1e-6:

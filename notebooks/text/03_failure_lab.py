@@ -116,26 +116,53 @@ plots.show(
 )
 
 # %% [markdown]
-# ## 4. Vanishing gradients
-# Notebook 01 *computed* that the saturating loss has no gradient when D wins. Here D really wins: it learns alone for 500
-# steps while G stands still. Then the game begins. One switch: the loss.
+# (c). Where D's slope points, G runs, and it runs past: beyond the data D has never seen a point, so its slope there means
+# nothing (notebook 01: off the support D is arbitrary), and the lagging D never calls G back in time. Look at the window *D
+# calls real*: the three lines cross and swing, for D is always about the G of some time ago.
 #
-# **Predict.** By which factor do G's first gradients differ: (a) 2, (b) 100, (c) more than 10,000?
+# **Cure: more D steps** with the same small rate. Ten D steps for one of G is two time scales again, bought with time instead
+# of rate.
+
+# %% [markdown]
+# ## 4. Vanishing gradients
+# Notebook 01 *computed* that the saturating loss has no gradient when D wins. Here D really wins: G stands still (its rate is
+# 0) and D learns alone for 500 steps. At each check we ask which gradient G *would* get. One switch: the loss.
+#
+# **Predict.** After 500 steps, by which factor do the gradients of the two losses differ: (a) 2, (b) 100, (c) more than 10,000?
 
 # %%
-base = {"head_start": 500, "steps": 200, "every": 25} | short
+base = {"g_lr": 0.0, "steps": 500, "every": 50} | short
 patients = {
     "non-saturating": points(**base),
     "sick: loss='minimax'": points(loss="minimax", **base),
-    "instance noise: noise=0.5": points(loss="minimax", noise=0.5, **base),
+    "noise=0.5": points(loss="minimax", noise=0.5, **base),
 }
-
-# %%
 print(record("vanishing gradients"))
 plots.show(
     panel(patients),
-    alt="With the non-saturating loss G's gradient starts near ten; with minimax it starts thousands of times smaller while D is right about everything; with instance noise it starts near one",
+    alt="G's gradient while D learns alone: with the non-saturating loss it grows; with minimax it falls by many orders of magnitude; with minimax and instance noise it stays near one",
 )
+
+# %% [markdown]
+# (c). **Instance noise** is the second cure (the first is the other loss): noise is added to whatever D looks at, real and
+# fake. The two clouds overlap again, D cannot be sure, and where D is unsure the saturating loss has a slope.
+#
+# One more experiment, because so many courses say 'and so G stops learning'. **Predict.** A weight's gradient shrinks from 1 to
+# 0.000001. By how much does the *first step* of Adam shrink?
+
+# %%
+import torch
+
+for size in (1.0, 1e-6):
+    weight = torch.zeros(1, requires_grad=True)
+    weight.grad = torch.tensor([size])
+    torch.optim.Adam([weight], lr=1e-3).step()
+    print(f"gradient {size:g}: Adam moves the weight by {weight.abs().item():.4f}")
+
+# %% [markdown]
+# Hardly at all: Adam divides by the gradient's own length. It *hides* vanishing gradients in small demonstrations, until they
+# fall below its ε = 1e-8, or until a large one arrives and sets the scale. What remains is a lesson that only the few samples
+# teach which D is least sure about. The chart shows the gradient; the losses and Adam don't.
 
 # %% [markdown]
 # ## 5. D too strong
@@ -145,9 +172,485 @@ plots.show(
 # as it was, (c) grows?
 
 # %%
-sick = clothes(d_lr=1e-2, **short)
+strong = clothes(d_lr=1e-2, **short)
 print(record("D too strong"))
 plots.show(
-    panel({"healthy": wardrobe, "sick: d_lr=1e-2": sick}),
+    panel({"healthy": wardrobe, "sick: d_lr=1e-2": strong}),
     alt="Sick: D calls no fake real, G's gradient is several times longer than the healthy one's, the clothes are blotchy and the distance falls slowly",
 )
+
+# %% [markdown]
+# (c), and that surprises many. The non-saturating loss has a slope near −1 for every fake that D rejects, and what comes after it
+# is D's own steepness, which grows as D wins. The lesson does not fade, it becomes *violent*: each step of G throws it
+# somewhere, D answers at once, and little is learned. Section 4's failure is an empty lesson, this one is a shout.
+#
+# **Cures** keep D from being so sure, or so steep. Four were tried against the same switch, each alone:
+#
+# | cure | switch | what it does to D |
+# |---|---|---|
+# | label smoothing | `real_target=0.8` | real images count as 80 % real (fakes stay 0 %: notebook 01, exercise 3) |
+# | **instance noise** | `instance_noise=0.5` | all that D sees gets noise, fading to 0, so that real and fake overlap |
+# | spectral normalisation | `d_norm="spectral"` | divides each layer's weights by their largest stretch (notebook 07) |
+# | **R1 penalty** | `r1=1` | D pays for its slope at real images, λ/2 · ‖∇D(x)‖² |
+#
+# **Predict** which of them brings the distance back below the sick patient's in all five seeds. Then read the record above.
+
+# %%
+cured = clothes(d_lr=1e-2, r1=1.0, **short)
+plots.show(
+    panel({"R1: r1=1": cured}),
+    alt="With the R1 penalty G's gradient is short again, D's three opinions lie closer together, and the clothes are recognisable",
+)
+
+# %% [markdown]
+# ## 6. The wrong BatchNorm mode
+# This patient was trained without any fault. The switch is flipped afterwards: its samples are drawn in *training* mode, one at
+# a time, as a slider draws them ([soumith/dcgan.torch #19](https://github.com/soumith/dcgan.torch/issues/19)).
+#
+# **Predict.** How bad can it be? (a) a little noisier, (b) recognisable but off, (c) not the same images at all.
+
+# %%
+alone = clothes(batchnorm="train", **short)
+print(record("wrong BatchNorm mode"))
+plots.show(
+    panel({"eval, together": wardrobe, "sick: train, one by one": alone}),
+    alt="Above clothes; below, from the same weights, other images: the contrast is wrong, kinds are missing, and the distance is several times larger while all curves of the training are the same",
+)
+
+# %% [markdown]
+# The two patients have **the same weights**: the gradients and D's opinions of real images are the same curves. Only the samples
+# differ, for each is normalised by itself: every image gets the same mean and contrast in each layer. No loss curve can show
+# this failure. The cure is one word, `eval()`, and bug 4 below asks you for it.
+
+# %% [markdown]
+# ## 7. The wrong initialisation
+# One published project starts BatchNorm's weights at N(**0**, 0.02²) where DCGAN has N(**1**, 0.02²). It is one character in
+# the code.
+#
+# **Predict.** After 200 steps, is it (a) a little behind, (b) far behind, but on the way, (c) stuck?
+
+# %%
+from gan_helpers.failures import batchnorm_around_zero
+
+dim = clothes(init=batchnorm_around_zero, **short)
+print(record("wrong initialisation"))
+plots.show(
+    panel({"healthy": wardrobe, "sick: BatchNorm near 0": dim}),
+    alt="Sick: nearly identical grey shapes, one or two kinds only, diversity far below one, the distance stays high",
+)
+
+# %% [markdown]
+# Every layer of G multiplies what comes in by about 0.02, layer after layer, so at the start z hardly reaches the image: all z
+# give the same picture. D sees one picture and wins. Adam moves each weight by about 0.001 a step, and 200 steps are a fifth of
+# the way from 0 to 1.
+
+# %% [markdown]
+# ## 8. Oscillation
+# Notebook 01 ended with a game of two numbers that goes round and round. Now the promised experiment: *which* penalty stops it?
+#
+# The smallest GAN there is, the *Dirac-GAN* of Mescheder et al. 2018: all data lie at 0, G makes one point x, and D's logit is
+# y·x. The only equilibrium is x = y = 0. Both players step at once, from radius 1.41.
+
+
+# %%
+import math
+
+
+def sigmoid(t):
+    return 1 / (1 + math.exp(-max(-500.0, min(500.0, t))))
+
+
+def dirac(cure="none", loss="non-saturating", angle=45, steps=2000, eta=0.1):
+    """The path [(x, y), …] of G's point and D's slope, for data at 0."""
+    x, y = 2**0.5 * math.cos(math.radians(angle)), 2**0.5 * math.sin(math.radians(angle))
+    noises = (-1.0, 1.0) if cure == "instance noise" else (0.0,)
+    weight = (lambda logit: 1.0) if loss == "Wasserstein" else sigmoid  # how hard the loss pulls at a logit
+    path, mean = [(x, y)], (x, y)
+    for _ in range(steps):
+        slope_x = -sum(weight(-y * (x + e)) * y for e in noises) / len(noises)  # of G's loss
+        slope_y = sum(weight(y * (x + e)) * (x + e) - weight(-y * e) * e for e in noises) / len(noises)  # of D's loss
+        if cure == "R1":
+            slope_y += y  # of λ/2 · y², λ = 1
+        if cure == "gradient penalty":
+            slope_y += 2 * (abs(y) - 1) * math.copysign(1, y)  # of λ · (|y| - 1)²
+        x, y = x - eta * slope_x, y - eta * slope_y
+        if cure == "clipping":
+            y = max(-0.1, min(0.1, y))
+        mean = tuple(m + 0.005 * (new - m) for m, new in zip(mean, (x, y)))
+        path.append(mean if cure == "EMA" else (x, y))
+    return path
+
+
+# %% [markdown]
+# **Predict.** Five remedies: the R1 penalty (the slope at the data should be 0), WGAN-GP's gradient penalty (the slope should be
+# 1), WGAN's weight clipping (|y| ≤ 0.1), instance noise, and the moving average of both numbers. Which of them end at 0?
+
+# %%
+cures = ["none", "R1", "gradient penalty", "clipping", "instance noise", "EMA"]
+angles = [20, 60, 110, 200, 300]  # five starting points instead of five seeds
+ends = {}
+for loss in ("non-saturating", "Wasserstein"):
+    for cure in cures:
+        ends[loss, cure] = [math.hypot(*dirac(cure, loss, angle)[-1]) for angle in angles]
+        print(f"{loss:<16}{cure:<18} ends at {min(ends[loss, cure]):.2g} to {max(ends[loss, cure]):.2g}")
+assert max(ends["non-saturating", "R1"]) < 1e-40 and min(ends["non-saturating", "gradient penalty"]) > 3.9
+
+# %%
+from matplotlib.figure import Figure
+
+figure = Figure(figsize=(11, 2.2), layout="constrained")
+for axes, cure in zip(figure.subplots(1, 6), cures):
+    path = dirac(cure)
+    axes.plot(*zip(*path), color=plots.BLUE, linewidth=0.7)
+    axes.plot(*path[0], "o", color=plots.ORANGE, markersize=4)
+    axes.plot(*path[-1], "s", color="black", markersize=4)
+    axes.set(title=cure, xlim=(-2, 4.3), ylim=(-2, 2), xlabel="x (G)")
+figure.axes[0].set_ylabel("y (D's slope)")
+plots.show(
+    figure,
+    alt="Six paths of the Dirac-GAN with the non-saturating loss, start orange, end black: without a cure a slow inward spiral that still circles; R1 and instance noise end in the centre; the gradient penalty ends far to the right at x = 4; clipping and the average end near the centre",
+)
+
+# %% [markdown]
+# *R1 and the gradient penalty are different cures.* R1 damps: D pays for any slope at the data, and the game comes to rest where
+# it should. WGAN-GP's penalty asks for slope **1**; at the equilibrium D should be flat, so the penalty holds it off, and the
+# game stops at x = 4, further away than it began. (It was made for another purpose: to keep a critic 1-Lipschitz while the two
+# distributions are apart. On real data the pull of many points hides this; 'any penalty damps' is false all the same.)
+#
+# Instance noise damps the log loss and does nothing for the Wasserstein loss, which is linear, so that noise of mean 0 averages
+# out. Clipping bounds the circle by force. EMA changes nothing in the game and reports a point nearer to the centre.
+#
+# ### The same in a net
+# Adam's momentum makes both nets overshoot. The switch: β₁ = 0.9, PyTorch's default, instead of 0.5.
+
+# %%
+sick = points(momentum=0.9, **short)
+cured = points(momentum=0.9, r1=1.0, **short)
+print(record("oscillation"))
+plots.show(
+    panel({"healthy": ring, "sick: momentum=0.9": sick, "R1: r1=1": cured}),
+    alt="With momentum 0.9 the distance and D's opinions swing up and down all through the run and the samples leave the ring; with R1 the swings are small",
+)
+
+# %% [markdown]
+# ## 9. Memorisation of a tiny set
+# The switch: ten training images instead of 9,000.
+#
+# **Predict.** After 200 steps D has seen each of the ten 640 times. It is shown *other* real clothes, which it has never seen. It
+# calls them (a) real, (b) real as often as the ten, (c) mostly fake?
+
+# %%
+base = {"d_lr": 3e-3} | short
+patients = {
+    "healthy": clothes(**base),
+    "sick: few=10": clothes(few=10, **base),
+    "DiffAugment": clothes(few=10, augment="brightness,translation,cutout", **base),
+}
+print(record("memorisation"))
+plots.show(
+    panel(patients),
+    alt="Ten training images: D calls most of them real and few unseen images, the solid and the dotted line are far apart; with DiffAugment they are near again",
+)
+
+# %% [markdown]
+# (c): D has learned the ten images by heart and takes everything else for fake, and that includes anything *new* that G might
+# make. Look at the distance: it does not notice. **DiffAugment** (Zhao et al. 2020) shifts, cuts and brightens real and fake
+# images alike before D sees them, by differentiable operations, so that G's gradient passes through. D never sees the same image
+# twice. What it does *not* do is make data: G still knows clothes from ten examples.
+
+# %%
+from gan_helpers.metrics import nearest
+
+by_heart = patients["sick: few=10"]
+network = by_heart.ward.look
+fakes, ten = by_heart.last.samples[:10], by_heart.trained_on
+_, rows = nearest(network(fakes)[0], network(ten)[0])
+plots.show(
+    plots.grid(torch.cat([fakes, ten[rows]]), columns=10, scale=3),
+    alt="Above ten samples of the patient, below each its nearest training image: most samples are blurred versions of it",
+)
+
+# %% [markdown]
+# ## 10. Divergence late in training
+# 'It was good until epoch 20, then it collapsed' is among the most frequent complaints. The switch here is a slip that no error
+# message reports: a schedule halves a learning rate every 200 steps, and was handed D's optimiser only.
+#
+# **Predict.** For 800 steps nothing happens. Then which of the failures above comes back?
+
+# %%
+base = {"steps": 1600, "every": 100} | short
+patients = {
+    "healthy": points(**base),
+    "sick: halve='D'": points(halve="D", **base),
+    "halve='both'": points(halve="both", **base),
+}
+print(record("late divergence"))
+plots.show(
+    panel(patients),
+    alt="Sick: the distance is as low as the healthy one's for more than half of the run, then it rises steeply and the samples leave the ring; halving both rates keeps them on it",
+)
+
+# %% [markdown]
+# ## 11. What was shown
+# All of it in one table, from the record in `benchmarks/results/failures.txt`: five seeds for each line.
+
+# %%
+from gan_helpers.failures import results
+
+for row in results():
+    if row.arm != "healthy":
+        print(f"{row.case:<22}{row.arm:<26}{row.verdict}")
+
+# %% [markdown]
+# **Your turn at the bed.** Choose a failure, tick treatments, press *Treat*, and watch the chart grow. **Tasks**, with answers
+# to write down:
+#
+# 1. *mode collapse*: which single treatment, other than two time scales, covers six modes or more?
+# 2. *oscillation*: which one treatment makes it worse?
+# 3. *late divergence*: is there any that helps? Why does a treatment that changes one rate only win time?
+
+# %% tags=["nbval-ignore-output"]
+from gan_helpers.widgets import Clinic
+
+Clinic()
+
+# %% [markdown]
+# ## 12. A quiz: losses and grids
+# Curves 1 to 4 are the losses of four of the clothes patients of this notebook. Grids A to E are their samples, in another
+# order, and one more.
+#
+# **Task.** Match them before you read on: which grid belongs to curve 1, 2, 3, 4? And grid E was drawn by one of the four
+# patients, too, in another way: by which?
+
+# %%
+figure = Figure(figsize=(11, 2.2), layout="constrained")
+for axes, number, patient in zip(figure.subplots(1, 4, sharey=True), "1234", (dim, wardrobe, strong, by_heart)):
+    for losses, name, style, colour in zip(zip(*patient.losses), "DG", ("-", "--"), (plots.BLUE, plots.ORANGE)):
+        axes.plot(plots.smooth(losses, 0.9), style, color=colour, label=f"{name}'s loss")
+    axes.set(title=f"curve {number}", ylim=(0, 6), xlabel="step")
+figure.axes[0].legend(fontsize=8)
+plots.show(
+    figure,
+    alt="Four pairs of losses: in 1 D's loss is low and G's high; 2 is level, both near their values for a D that cannot tell; 3 and 4 lie between, D below G",
+)
+
+# %%
+figure = Figure(figsize=(11, 2.2), layout="constrained")
+for axes, letter, patient in zip(figure.subplots(1, 5), "ABCDE", (wardrobe, strong, dim, by_heart, alone)):
+    axes.imshow(plots.grid(patient.last.samples[:20], 5), interpolation="nearest")
+    axes.set(title=f"grid {letter}", xticks=[], yticks=[])
+plots.show(
+    figure,
+    alt="Five grids of twenty clothes: A varied clothes; B blotchy ones; C nearly the same grey shape twenty times; D clothes of few kinds; E harsh, wrong contrasts",
+)
+
+# %%
+from gan_helpers.exercises import check, hint, solution
+
+matches = {"1": ..., "2": ..., "3": ..., "4": ..., "E": ...}
+check("03.0", matches)
+
+# %% [markdown]
+# **Predict.** Order the patients by G's loss at the end, lowest first, and by distance. Do the two orders agree?
+
+# %% tags=["nbval-ignore-output"]
+shown = {"A": wardrobe, "B": strong, "C": dim, "D": by_heart, "E": alone}
+print("      G's loss   D's loss   distance")
+for letter, patient in shown.items():
+    (d, g), n = torch.tensor(patient.losses[-50:]).mean(0).tolist(), patient.last.distance
+    print(f"{letter} {g:12.2f} {d:10.2f} {n:10.1f}")
+
+# %%
+assert wardrobe.losses == alone.losses and wardrobe.last.distance != alone.last.distance
+print("A and E: the same losses to the last digit, and other images")
+
+# %% [markdown]
+# Grid E has curve 2: the patient of section 6, whose losses are A's to the last digit. One table line refutes 'the lower G's
+# loss, the better': A and E share both losses and differ several times in distance; D, who knows ten images by heart, has losses
+# between. Losses say who is ahead *of its present opponent*. They don't rank images, nor models.
+
+# %% [markdown]
+# ## 13. Spot the bug
+# Six bugs, small and runnable. The first five were found in published projects, the sixth in one that its README describes
+# correctly. Each check is run on the broken version first, and says what is wrong with it; then mend it in the blank below.
+#
+# **Bug 1: a loss.** A Wasserstein loss as `mean(target · logit)`, with target 1 for real images and 0 for fakes. (Its authors
+# concluded that their attention model was worse than a plain DCGAN.)
+
+
+# %%
+def broken_critic_loss(real_logits, fake_logits):
+    return -(1 * real_logits).mean() - (0 * fake_logits).mean()
+
+
+def critic_loss(real_logits, fake_logits):
+    ...  # your code
+
+
+check("03.b1", broken_critic_loss)
+check("03.b1", critic_loss)
+
+# %% [markdown]
+# **Bug 2: a last layer.** The data are scaled to [−1, 1], and this is G's last layer.
+
+
+# %%
+def broken_last_layer(a):
+    return torch.sigmoid(a)
+
+
+def last_layer(a):
+    ...  # your code
+
+
+check("03.b2", broken_last_layer)
+check("03.b2", last_layer)
+
+# %% [markdown]
+# **Bug 3: an initialisation.** The switch of section 7. `net.apply(init)` calls it with every module.
+
+
+# %%
+def broken_init(module):
+    if isinstance(module, torch.nn.ConvTranspose2d):
+        torch.nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, torch.nn.BatchNorm2d):
+        torch.nn.init.normal_(module.weight, 0.0, 0.02)
+        torch.nn.init.zeros_(module.bias)
+
+
+def init(module):
+    ...  # your code
+
+
+check("03.b3", broken_init)
+check("03.b3", init)
+
+# %% [markdown]
+# **Bug 4: a sampler.** The switch of section 6. Mind that training goes on afterwards.
+
+
+# %%
+def broken_sample(generator, z):
+    with torch.no_grad():
+        return generator(z)
+
+
+def sample(generator, z):
+    ...  # your code
+
+
+check("03.b4", broken_sample)
+check("03.b4", sample)
+
+# %% [markdown]
+# **Bug 5: shapes.** D returns (N, 1, 1, 1), the targets are (N, 1), and nothing raises an error.
+
+
+# %%
+def broken_least_squares(output, target):
+    return (output - target).square().mean()
+
+
+def least_squares(output, target):
+    ...  # your code
+
+
+check("03.b5", broken_least_squares)
+check("03.b5", least_squares)
+
+# %% [markdown]
+# **Bug 6: a latent.** This generator was trained on z = μ + σ·ε with *learned* μ and σ and an ε of spread 0.5. Afterwards its
+# samples were drawn like this.
+
+
+# %%
+def broken_draw(mean, log_variance, n):
+    return torch.randn(n, len(mean))
+
+
+def draw(mean, log_variance, n):
+    ...  # your code
+
+
+check("03.b6", broken_draw)
+check("03.b6", draw)
+
+# %% [markdown]
+# ## 14. Exercises
+# **Exercise 1: four unlabelled charts.** Say of each which it is: `"collapse"`, `"memorised"`, `"vanished"`, `"divergence"` or
+# `"healthy"`. (a, c, d are points; b is clothes, so its distance has another scale.)
+#
+# | | a | b | c | d |
+# |---|---|---|---|---|
+# | length of G's gradient, at the end | 0.1 | 2 | 8e-7 | 2e5 |
+# | D calls real: training, unseen, fakes | .54, .49, 1.00 | .80, .18, .16 | 1.00, 1.00, .00 | 1.00, 1.00, .00 |
+# | diversity, at the end | .17 | .69 | .14 | 3.5 |
+# | distance, half way and at the end | 1.4, 1.95 | 18, 9.0 | .80, .80 | .06, 173 |
+
+# %%
+diagnosis = {"a": ..., "b": ..., "c": ..., "d": ...}
+check("03.1", diagnosis)
+
+# %% [markdown]
+# **Exercise 2: carry it over.** In notebook 01 the game V = x·y grew by √(1 + η²) a step. Now D pays damping/2 · y², and both
+# step at once: x ← x − ηy, y ← y + η(x − damping·y). By which factor does the distance from the equilibrium grow a step, in the
+# long run?
+
+
+# %%
+def growth(eta, damping):
+    ...  # your code
+
+
+check("03.2", growth)
+
+# %% [markdown]
+# **Exercise 3: the R1 penalty.** `discriminator` maps images (N, C, H, W) to logits (N,). Return the mean over the images of
+# ‖∇D(x)‖², such that D can learn from it.
+
+
+# %%
+def r1(discriminator, real):
+    ...  # your code
+
+
+check("03.3", r1)
+
+# %% [markdown]
+# **For the keen: the cheapest cure under a budget.** The patient `points(g_lr=1e-2)` has 2,000 steps of D in all, to be spent as
+# you like (`steps` × `d_steps`). Which settings cover most modes, over three seeds? There is no check: write a record like the
+# one above.
+#
+# ## Summary
+# - A failure is diagnosed from a chart: gradients, what D says to training, unseen and fake samples, diversity, kinds, distance.
+# - Collapse and a weak D are one balance lost, vanishing gradients and a strong D the other.
+# - R1 damps at the equilibrium. The one-centred gradient penalty keeps a critic Lipschitz, and does not damp.
+# - D's verdict on *unseen* real images shows memorisation; no loss and hardly a distance does.
+# - The wrong mode, the wrong initialisation, the wrong latent raise no error. Test them.
+# - Losses don't rank models. Five seeds, ranges that don't touch: then say 'cure'.
+#
+# **Can you answer these without looking?**
+# 1. All samples look alike and D's lines swing. Which rate would you turn first, and which way?
+# 2. D rejects every fake. With the saturating loss G's gradient is …, with the non-saturating loss it is …?
+# 3. R1 and WGAN-GP's penalty in the Dirac-GAN: where does each end, and why?
+# 4. D calls 80 % of the training images and 18 % of unseen ones real. What has happened, and which cure changes what D sees?
+# 5. Two patients have the same losses to the last digit. Can one be worse?
+#
+# <details><summary>Answers</summary>
+#
+# 1. D's up (or G's down): two time scales. 2. Tiny; long, as long as D is steep. 3. R1 at the equilibrium, because a slope costs;
+# the other beside it, because it asks for slope 1 where 0 is right. 4. D knows the ten images by heart; DiffAugment. 5. Yes:
+# sampled in the wrong mode, for example.
+# </details>
+#
+# **Next:** [04 · CIFAR-10 variants](04_cifar10_variants.ipynb). **Papers:** Mescheder et al. 2018 (Dirac-GAN, R1),
+# [arXiv:1801.04406](https://arxiv.org/abs/1801.04406); Arjovsky & Bottou 2017 (vanishing gradients, noise),
+# [arXiv:1701.04862](https://arxiv.org/abs/1701.04862); Sønderby et al. 2017 (instance noise),
+# [arXiv:1610.04490](https://arxiv.org/abs/1610.04490); Heusel et al. 2017 (two time scales),
+# [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Gulrajani et al. 2017 (gradient penalty),
+# [arXiv:1704.00028](https://arxiv.org/abs/1704.00028); Miyato et al. 2018 (spectral normalisation),
+# [arXiv:1802.05957](https://arxiv.org/abs/1802.05957); Salimans et al. 2016 (one-sided label smoothing),
+# [arXiv:1606.03498](https://arxiv.org/abs/1606.03498); Zhao et al. 2020 (DiffAugment),
+# [arXiv:2006.10738](https://arxiv.org/abs/2006.10738); Lucic et al. 2018 (losses compared over seeds),
+# [arXiv:1711.10337](https://arxiv.org/abs/1711.10337).
