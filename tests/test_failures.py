@@ -10,6 +10,7 @@ from gan_helpers.data import ROOT
 from gan_helpers.failures import CASES, Row, call, clothes, over, panel, points, record, results, verdict
 from gan_helpers.widgets import Clinic
 
+NOT_SHOWN = ("BatchNorm mode, by distance", "BatchNorm around 0")  # the notebook says so, and why
 TWIN = ROOT / "notebooks" / "text" / "03_failure_lab.py"
 
 
@@ -44,6 +45,7 @@ def test_clothes_draw_one_by_one_in_training_mode_from_the_same_weights():
     together, alone = clothes(steps=3, every=3), clothes(steps=3, every=3, batchnorm="train")
     assert together.losses == alone.losses and len(alone.losses) == 3
     assert not torch.allclose(together.last.samples, alone.last.samples, atol=0.01)
+    assert failures.moved(together) == 0 and failures.moved(alone) > 0
     assert together.last.samples.shape == (250, 1, 16, 16) and 0 <= together.last.accuracy <= 1
 
 
@@ -96,7 +98,8 @@ def test_the_record_is_of_these_cases_and_shows_every_failure():
             assert row.how == call(case.make, how) and row.what == case.what and len(row.values) == 5
             assert row.verdict == verdict(arm, row.values, healthy.values, sick.values)
             assert row.seconds < 15
-        assert sick.verdict == "fails", name
+        expected = "not shown" if name in NOT_SHOWN else "fails"
+        assert sick.verdict == expected, name
         assert record(name).count("\n") == len(case.arms)
 
 
