@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -301,6 +302,12 @@ def moved(patient: Patient) -> float:
     return ((patient.draw(1) - patient.draw(250)).abs() > 0.1).float().mean().item()
 
 
+def wobble(patient: Patient) -> float:
+    """How far a sample of fixed noise moves from check to check, the mean over the second half of the run."""
+    late = [check.samples for check in patient.checks[len(patient.checks) // 2 :]]
+    return torch.stack([(b - a).norm(dim=1).mean() for a, b in pairwise(late)]).mean().item()
+
+
 CASES = {
     "mode collapse": Case(
         points, "modes covered, of 8, mean over the second half of the run", over("kinds"),
@@ -340,6 +347,10 @@ CASES = {
         points, "Fréchet distance, mean over the second half of the run", over("distance"),
         switch={"momentum": 0.9}, cures={"R1": {"r1": 1.0}, "EMA": {"ema": 0.98}},
     ),
+    "restless samples": Case(
+        points, "way of a fixed sample from check to check, second half of the run", wobble,
+        switch={"g_lr": 5e-3, "d_lr": 1e-2}, cures={"EMA": {"ema": 0.98}},
+    ),
     "late divergence": Case(
         points, "Fréchet distance at the end", over("distance", 0), switch={"schedule": 2.0},
         cures={"halving instead": {"schedule": 0.5}, "R1": {"r1": 1.0}},
@@ -354,6 +365,8 @@ CASES = {
 def record(name: str) -> str:
     """What was recorded of a case over five seeds, as a table in words."""
     rows = [row for row in results() if row.case == name]
+    if not rows:
+        return f"{name}: not recorded yet. Run: python -m gan_helpers.failures --only '{name}'"
     lines = [f"{name}, five seeds: {rows[0].what}"]
     for row in rows:
         mean, low, high = (f"{f(row.values):.3g}" for f in (np.mean, min, max))
@@ -365,7 +378,7 @@ def panel(patients: dict[str, Patient]):
     """The diagnosis panel, a row for each patient: samples, kinds, gradients, D's opinions, diversity and distance."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 1.9 * len(patients) + 0.3), layout="constrained")
+    figure = Figure(figsize=(11, 1.9 * len(patients) + 0.3), dpi=80, layout="constrained")
     titles = "samples", "share of each kind", "length of gradients", "share that D calls real", "against real samples"
     for row, (name, patient) in zip(figure.subplots(len(patients), 5, squeeze=False), patients.items(), strict=True):
         last, first, bars = patient.last, row[0].get_subplotspec().is_first_row(), len(patient.ward.kinds)
