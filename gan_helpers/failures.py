@@ -384,7 +384,7 @@ def panel(patients: dict[str, Patient]):
         last, first, bars = patient.last, row[0].get_subplotspec().is_first_row(), len(patient.ward.kinds)
         draw_samples(row[0], patient)
         row[0].set_ylabel(name, fontsize=10)
-        row[1].bar(range(bars), last.histogram, color=plots.BLUE)
+        row[1].bar(range(bars), last.histogram.tolist(), color=plots.BLUE)
         row[1].axhline(1 / bars, color="black", linestyle=":")
         highest = max(0.4, 1.05 * last.histogram.max().item())
         row[1].set(ylim=(0, highest), xticks=[], xlabel=f"{last.kinds} of {bars} kinds")

@@ -259,7 +259,7 @@ WRONG = [
     ("02.3", with_gradient, "no_grad"),
     ("02.3", counters_averaged, "num_batches_tracked"),
     ("03.0", nb03.QUIZ | {"E": "3"}, "same weights"),
-    ("03.0", nb03.QUIZ | {"1": "A"}, "nobody teaches"),
+    ("03.0", nb03.QUIZ | {"1": "A"}, "waves around two"),
     ("03.0", nb03.QUIZ | {"1": "E"}, "must be one of"),
     ("03.1", nb03.DIAGNOSES | {"b": "collapse"}, "unseen ones"),
     ("03.1", nb03.DIAGNOSES | {"c": "healthy"}, "length of G's gradient"),

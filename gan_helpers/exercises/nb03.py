@@ -1,4 +1,4 @@
-"""Exercises of notebook 03: a quiz, four charts, the growth of a game, the R1 penalty, six bugs of real projects."""
+"""Exercises of notebook 03: a quiz, four charts, the growth of a game, the R1 penalty, and six bugs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from . import Wrong, exercise
 
 QUIZ = {"1": "C", "2": "A", "3": "B", "4": "D", "E": "2"}
 TOLD = {
-    "1": "one curve has D's loss near zero within fifty steps: which of the grids shows a G that nobody teaches?",
+    "1": "here G's loss waves around two and D's stays low: D knows this G, which of the grids shows why?",
     "2": "level losses near 2 log 2 and log 2: a balanced game.",
-    "3": "G's loss climbs while D's stays low: D is the stronger one, yet there is a lesson.",
-    "4": "this D had ten images to know; compare how varied its grid is.",
+    "3": "the spikes come from a D that learns in large steps; there is a lesson in them, if a loud one.",
+    "4": "this D had ten images to know by heart; ask which grid has few kinds.",
     "E": "grid E was drawn from the same weights as another grid; so it has no losses of its own.",
 }
 
@@ -37,7 +37,7 @@ def check_quiz(answer: dict) -> str:
             raise Wrong(f"{key} must be one of {'A, B, C, D' if key != 'E' else '1, 2, 3, 4'}; got {answer[key]!r}.")
         if str(answer[key]) != right:
             raise Wrong(f"{key} is not {answer[key]}: {TOLD[key]}")
-    return "Now say without looking at grids which losses belong to the best images. Nobody can."
+    return "Two of the five share one curve, so no rule on losses could have told you all of it."
 
 
 DIAGNOSES = {"a": "collapse", "b": "memorised", "c": "vanished", "d": "divergence"}

@@ -4,12 +4,12 @@
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/03_failure_lab.ipynb)
 #
 # **Aim.** Make nine GANs fail, each by one switch; read the failure off a chart, not off the losses; cure it by one switch
-# more; and know which cures were shown over five seeds. Then find six bugs that were found in real projects.
+# more; and know which cures were shown over five seeds. Then find six bugs, five of them from published projects.
 #
 # | | |
 # |---|---|
 # | You need | notebooks 00 to 02 |
-# | Time | 90 minutes, of which your computer trains for about three (two CPU cores) |
+# | Time | 90 minutes, of which your computer trains for about two (two CPU cores) |
 # | Data | points on a ring; `fashion` (clothes, embedded), shrunk to 16×16 |
 # | Words introduced | mode collapse, two time scales, instance noise, R1 penalty, DiffAugment |
 
@@ -53,11 +53,11 @@ plots.show(
 )
 
 # %% [markdown]
-# A chart has five windows, and each answers one question.
+# A chart has five windows, and each answers one question. Only points that lie *on* a mode count for a bar.
 #
 # | window | question | healthy |
 # |---|---|---|
-# | samples | what do I see? | |
+# | samples | what do I see? | like the data |
 # | kinds | is a mode (or class) missing? the dotted line is the fair share | most bars near the line |
 # | gradients | does each net still get a lesson? | both alive, no cliff |
 # | D calls real | does D know what it is talking about? does it know *unseen* real images? | the three lines not far apart |
@@ -162,7 +162,7 @@ for size in (1.0, 1e-6):
     print(f"gradient {size:g}: Adam moves the weight by {weight.abs().item():.4f}")
 
 # %% [markdown]
-# Hardly at all: Adam divides by the gradient's own length. It *hides* vanishing gradients in small demonstrations, until they
+# Not at all: Adam divides by the gradient's own length. It *hides* vanishing gradients in small demonstrations, until they
 # fall below its ε = 1e-8, or until a large one arrives and sets the scale. What remains is a lesson that only the few samples
 # teach which D is least sure about. The chart shows the gradient; the losses and Adam don't.
 
@@ -251,7 +251,7 @@ plots.show(
 
 # %% [markdown]
 # (c). No BatchNorm follows G's *last* layer, whose outputs are now so large that tanh is flat at −1 or 1, nor any layer of D, whose
-# logits begin in the hundreds. The cure is the 0.02, and a look at the first gradients before the first long run.
+# gradients are enormous from the first step. The cure is the 0.02, and a look at the first gradients before the first long run.
 #
 # **When one seed is not enough.** A published project has another slip here: BatchNorm's weights from N(**0**, 0.02²) instead of
 # N(**1**, 0.02²), so that every layer multiplies by about 0.02. Here is seed 0.
@@ -271,8 +271,8 @@ print(record("BatchNorm around 0"))
 print("the five:", *[row.values for row in results() if (row.case, row.arm) == ("BatchNorm around 0", "sick")])
 
 # %% [markdown]
-# One seed of five fails; the other four are as healthy as the healthy ones, for Adam lifts weights of size 0.02 within a few
-# dozen steps. We wrote the sentence 'this initialisation kills the generator' after seed 0, and crossed it out after seed 4. It is
+# One seed of five fails; the other four are hardly worse than the healthy ones. (Adam's steps of about 0.001 can lift weights of
+# 0.02 tenfold in 200 steps.) We wrote the sentence 'this initialisation kills the generator' after seed 0, and crossed it out after seed 4. It is
 # a fault all the same (one run in five!), and *not* the failure that one run made of it.
 
 # %% [markdown]
@@ -366,7 +366,7 @@ plots.show(
 )
 
 # %% [markdown]
-# R1 calms the net as it calmed the two numbers. EMA does not: what circles in a net is no circle around the goal, and the mean of
+# R1 calms the net as it calmed the two numbers (it does not heal it: 0.10 is still far from 0.007). EMA does neither: what circles in a net is no circle around the goal, and the mean of
 # bad points need not be a good one. What EMA is for is the second record: rates five times the healthy ones, where the samples are
 # on the ring but never rest. There the average moves a fraction of the way from check to check. (Notebook 02 uses it for that.)
 
@@ -439,15 +439,15 @@ plots.show(
 # %%
 for row in results():
     if row.arm != "healthy":
-        print(f"{row.case:<22}{row.arm:<26}{row.verdict}")
+        print(f"{row.case:<30}{row.arm:<26}{row.verdict}")
 
 # %% [markdown]
 # **Your turn at the bed.** Choose a failure, tick treatments, press *Treat*, and watch the chart grow. **Tasks**, with answers
 # to write down:
 #
 # 1. *mode collapse*: which single treatment, other than two time scales, covers six modes or more?
-# 2. *oscillation*: which one treatment makes it worse?
-# 3. *late divergence*: is there any that helps? Why does a treatment that changes one rate only win time?
+# 2. *oscillation*: order R1, EMA and instance noise by the distance at the end.
+# 3. *late divergence*: which treatment delays it longest? Does any prevent it?
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers.widgets import Clinic
@@ -511,11 +511,11 @@ print("A and E: the same losses to the last digit, and other images")
 
 # %% [markdown]
 # ## 13. Spot the bug
-# Six bugs, small and runnable. The first five were found in published projects, the sixth in one that its README describes
-# correctly. Each check is run on the broken version first, and says what is wrong with it; then mend it in the blank below.
+# Six bugs, small and runnable; all but the second were found in published projects. Each check is run on the broken version first,
+# and says what is wrong with it; then mend it in the blank below.
 #
-# **Bug 1: a loss.** A Wasserstein loss as `mean(target · logit)`, with target 1 for real images and 0 for fakes. (Its authors
-# concluded that their attention model was worse than a plain DCGAN.)
+# **Bug 1: a loss.** A Wasserstein loss as `mean(target · logit)`, with target 1 for real images and 0 for fakes. (The project
+# reports that its attention model scores worse than its plain DCGAN. With this loss that says nothing about attention.)
 
 
 # %%
@@ -531,7 +531,8 @@ check("03.b1", broken_critic_loss)
 check("03.b1", critic_loss)
 
 # %% [markdown]
-# **Bug 2: a last layer.** The data are scaled to [−1, 1], and this is G's last layer.
+# **Bug 2: a last layer.** The data are scaled to [−1, 1], and this is G's last layer. (One project has sigmoid *and* data in [0, 1],
+# which is right. The bug comes from mixing its G with another project's data.)
 
 
 # %%
