@@ -380,7 +380,8 @@ def panel(patients: dict[str, Patient]):
 
     figure = Figure(figsize=(11, 1.9 * len(patients) + 0.3), dpi=80, layout="constrained")
     titles = "samples", "share of each kind", "length of gradients", "share that D calls real", "against real samples"
-    for row, (name, patient) in zip(figure.subplots(len(patients), 5, squeeze=False), patients.items(), strict=True):
+    rows = figure.subplots(len(patients), 5, squeeze=False)
+    for row, (name, patient) in zip(rows, patients.items(), strict=True):
         last, first, bars = patient.last, row[0].get_subplotspec().is_first_row(), len(patient.ward.kinds)
         draw_samples(row[0], patient)
         row[0].set_ylabel(name, fontsize=10)
@@ -396,9 +397,13 @@ def panel(patients: dict[str, Patient]):
         for axes, title in zip(row, titles, strict=True):
             axes.set_title(title if first else "", fontsize=10)
             axes.tick_params(labelsize=7)
-            axes.tick_params(which="minor", labelleft=False)
         for axes in row[2:]:
             axes.legend(fontsize=7) if first else None
+    for column in (rows[:, 2], rows[:, 4]):  # whole decades, the same for all patients
+        low, high = np.log10([axes.get_ylim() for axes in column]).T
+        for axes in column:
+            axes.set_ylim(10.0 ** np.floor(low.min()), 10.0 ** np.ceil(high.max()))
+            axes.tick_params(which="minor", labelleft=False)
     return figure
 
 
