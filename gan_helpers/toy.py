@@ -165,6 +165,12 @@ def gradient_penalty(discriminator: nn.Module, real: Tensor, fake: Tensor, mix: 
     return (gradient.norm(dim=1) - 1).square().mean()
 
 
+def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
+    """Mean of |∇D|² at the real points (N, dim), which must have required their gradient. arXiv:1801.04406."""
+    (gradient,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+    return gradient.square().sum(1).mean()
+
+
 # --------------------------------------------------------------------------------------------------------- the GAN
 
 
@@ -195,7 +201,8 @@ class Frame(NamedTuple):
 class ToyGAN:
     """A GAN on a shape, trained step by step; `frames` keeps its history.
 
-    `g_lr`, `d_lr` and `d_steps` may be changed between steps.
+    `g_lr`, `d_lr` and `d_steps` may be changed between steps. `r1` is the weight of the R1 penalty, `penalty` that of
+    the gradient penalty (None: the loss's own).
 
     Raises:
         CourseError: an unknown loss.
@@ -210,11 +217,15 @@ class ToyGAN:
         d_steps: int = 1,
         batch_size: int = 128,
         seed: int = 0,
+        r1: float = 0.0,
+        penalty: float | None = None,
     ) -> None:
         if loss not in LOSSES:
             raise CourseError(f"There is no loss '{loss}'.{nearest(loss, LOSSES)} There are {', '.join(LOSSES)}.")
         self.shape, self.loss, self.batch_size, self.steps = shape, LOSSES[loss], batch_size, 0
-        self.g_lr, self.d_lr, self.d_steps = g_lr, d_lr, d_steps
+        self.g_lr, self.d_lr, self.d_steps, self.r1 = g_lr, d_lr, d_steps, r1
+        if penalty is not None:
+            self.loss = self.loss._replace(penalty=penalty)
         self.random = torch.Generator().manual_seed(seed)
         dim = shape.points.shape[1]
         with torch.random.fork_rng(devices=[]):
@@ -241,10 +252,13 @@ class ToyGAN:
             opt.param_groups[0]["lr"] = lr
         D = self.discriminator.requires_grad_(True)
         for _ in range(self.d_steps):
-            real = self.shape.draw(self.batch_size, self.random)
+            real = self.shape.draw(self.batch_size, self.random).requires_grad_(bool(self.r1))
             with torch.no_grad():
                 fake = self.generator(self.sample_z())
-            d_loss = self.loss.d(D(real), D(fake))
+            real_logits = D(real)
+            d_loss = self.loss.d(real_logits, D(fake))
+            if self.r1:
+                d_loss = d_loss + self.r1 / 2 * r1_penalty(real_logits, real)
             if self.loss.penalty:
                 mix = torch.rand(self.batch_size, 1, generator=self.random)
                 d_loss = d_loss + self.loss.penalty * gradient_penalty(D, real, fake, mix)

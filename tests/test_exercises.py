@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb04, nb05, nb09
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb09
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -204,6 +204,41 @@ def not_stretched(to_train, to_held_out, n_train, n_held_out):
 
 def other_chance(to_train, to_held_out, n_train, n_held_out):
     return nb09.beyond_chance(to_train, to_held_out, n_held_out, n_train)
+def step_matrix(eta, damping):
+    return torch.tensor([[1, -eta], [eta, 1 - eta * damping]], dtype=torch.float64)
+
+
+def slopes_of(d, x):
+    x = x.detach().requires_grad_()
+    return torch.autograd.grad(d(x).sum(), x, create_graph=True)[0].flatten(1)
+
+
+def around_zero(module):
+    for name, p in module.named_parameters(recurse=False):
+        torch.nn.init.normal_(p, 0.0, 0.02 if name == "weight" else 0.0)
+
+
+def only_convolutions(module):
+    if isinstance(module, torch.nn.ConvTranspose2d):
+        torch.nn.init.normal_(module.weight, 0.0, 0.02)
+
+
+def wide_convolutions(module):
+    if isinstance(module, torch.nn.ConvTranspose2d):
+        torch.nn.init.normal_(module.weight)
+
+
+@torch.no_grad()
+def no_grad_only(g, z):
+    return g(z)
+
+
+def one_by_one(g, z):
+    return torch.cat([no_grad_only(g, torch.stack([one, one]))[:1] for one in z])
+
+
+def left_in_eval(g, z):
+    return no_grad_only(g.eval(), z)
 
 
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
@@ -223,6 +258,16 @@ RIGHT = {
     "04.2": nb04.double,
     "04.3": nb04.translate,
     "04.4": nb04.luck,
+    "03.0": nb03.QUIZ,
+    "03.1": nb03.DIAGNOSES,
+    "03.2": nb03.growth,
+    "03.3": nb03.r1,
+    "03.b1": nb03.critic_loss,
+    "03.b2": nb03.last_layer,
+    "03.b3": nb03.init,
+    "03.b4": nb03.sample,
+    "03.b5": nb03.least_squares,
+    "03.b6": nb03.draw,
     "05.1": nb05.frechet,
     "05.2": nb05.impostor,
     "05.3": nb05.COMPARABLE,
@@ -288,6 +333,38 @@ WRONG = [
     ("04.4", one_sided, "one direction"),
     ("04.4", strictly_larger, "at least as large"),
     ("04.4", lambda a, b: 1 - nb04.luck(a, b), "smaller"),
+    ("03.0", nb03.QUIZ | {"E": "3"}, "same weights"),
+    ("03.0", nb03.QUIZ | {"1": "A"}, "waves around two"),
+    ("03.0", nb03.QUIZ | {"1": "E"}, "must be one of"),
+    ("03.1", nb03.DIAGNOSES | {"b": "collapse"}, "unseen ones"),
+    ("03.1", nb03.DIAGNOSES | {"c": "healthy"}, "length of G's gradient"),
+    ("03.2", lambda eta, damping: 1 + eta**2, "squared"),
+    ("03.2", lambda eta, damping: (1 + eta**2) ** 0.5, "damping = 0.5"),
+    ("03.2", lambda eta, damping: 1 - 0 * eta, "real part"),
+    ("03.2", lambda eta, damping: torch.linalg.matrix_norm(step_matrix(eta, damping), 2), "singular"),
+    ("03.2", lambda eta, damping: torch.linalg.eigvals(step_matrix(eta, damping))[0], "modulus"),
+    ("03.3", lambda d, x: (slopes_of(d, x).norm(dim=1) - 1).square().mean(), "one-centred"),
+    ("03.3", lambda d, x: slopes_of(d, x).square().mean(), "add them over the pixels"),
+    ("03.3", lambda d, x: slopes_of(d, x).square().sum(1).mean().detach(), "create_graph"),
+    ("03.3", lambda d, x: slopes_of(d, x).norm(dim=1).mean(), "mean length"),
+    ("03.b1", lambda real, fake: -real.mean() - (0 * fake).mean(), "never learns what a fake is"),
+    ("03.b1", lambda real, fake: -real.mean() - fake.mean(), "sign of the fake term"),
+    ("03.b1", lambda real, fake: real.mean() - fake.mean(), "sign of the fake term"),
+    ("03.b1", lambda real, fake: real.mean() + fake.mean(), "sign of the real term"),
+    ("03.b2", torch.sigmoid, "darkest pixel"),
+    ("03.b2", lambda a: a.clamp(-1, 1), "flat beyond"),
+    ("03.b2", lambda a: a, "stay within"),
+    ("03.b3", around_zero, "switched off"),
+    ("03.b3", only_convolutions, "bias was left"),
+    ("03.b3", wide_convolutions, "spread 1"),
+    ("03.b4", no_grad_only, "other fourteen"),
+    ("03.b4", left_in_eval, "evaluation mode"),
+    ("03.b4", one_by_one, "moved BatchNorm"),
+    ("03.b5", lambda a, b: (a - b).square().mean(), "every target"),
+    ("03.b5", lambda a, b: (a.flatten() - b.flatten()).square().sum(), "that is the sum"),
+    ("03.b6", lambda m, v, n: torch.randn(n, len(m)), "learned mean"),
+    ("03.b6", lambda m, v, n: m + (v / 2).exp() * torch.randn(n, len(m)), "yours has 1"),
+    ("03.b6", lambda m, v, n: m + v.exp() * 0.5 * torch.randn(n, len(m)), "the variance"),
     ("05.1", without_means, "means are missing"),
     ("05.1", root_once, "enters twice"),
     ("05.1", undivided, "not divided"),
@@ -317,7 +394,7 @@ WRONG = [
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "04.1", "05.1", "09.1"):
+    for number in ("00.0", "01.1", "02.1", "03.0", "04.1", "05.1", "09.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

@@ -12,12 +12,13 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
+from .clinic import Clinic
 from .explorer import explore
 from .flipbook import flipbook
 from .lab import Lab, filmstrip
 from .training import LiveView, png, scrub
 
-__all__ = ["Lab", "LiveView", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
+__all__ = ["Clinic", "Lab", "LiveView", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
 
 CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 
