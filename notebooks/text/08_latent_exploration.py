@@ -331,7 +331,7 @@ def bars(pairs, title):
 
 
 picture = bars({"glasses + 2": (moved, plots.BLUE), "a random direction + 2": (by_chance, plots.ORANGE)}, "what moved")
-plots.show(picture, alt="Bars of the share of faces whose answer changed, for 15 questions. Skin changes in nine of ten faces under the glasses slider, as often as the glasses themselves, and more than under a random step")
+plots.show(picture, alt="Bars of the share of faces whose answer changed, for 15 questions. Under the glasses slider skin changes in nine of ten faces, more often than anything else, glasses included; a random step changes it in a third")
 
 # %% [markdown]
 # (c). The slider does its job, and changes the skin in more than nine of ten faces, nearly three times as many as a random
@@ -350,9 +350,12 @@ for name, direction in names.items():
 # %% [markdown]
 # Where does it come from? The data have no such tie. G had to fold fifteen questions and more into 100 numbers; its loss
 # asks only for the right *distribution* of images, in which glasses and skin are indeed independent, and nothing makes it
-# keep them apart *along a line*. The cosines show what the glasses direction has in common with others: skin and smile
-# most, long hair nothing. This is a toy; but with photos of people the same mechanism is why a slider called 'successful'
-# may whiten a face. Measure before you share one.
+# keep them apart *along a line*. The cosines show what the glasses direction has in common with others: skin and smile most,
+# long hair nothing.
+#
+# And look at the signs. By its cosine the slider should make faces *darker*; at +2 they are lighter. A slope is an average
+# tilt over all latents, not what happens to a face that moves two steps. This is a toy; but with photos of people the same
+# mechanism is why a slider with a harmless name may lighten a face. Measure before you share one.
 #
 # ## 7. Taking something out of a direction
 # What two directions share can be removed by **projection**: subtract from *glasses* its part along *darker skin*, and
@@ -376,13 +379,13 @@ picture = bars({"glasses + 2": (moved, plots.BLUE), "without its company + 2": (
 plots.show(picture, alt="The same bars before and after the projection: most bars are about as high as before, and skin is the highest in both")
 
 # %% [markdown]
-# Nothing of the four directions is left in the new one, and still the skin changes in as many faces as before. What
-# projection *did* mend is the mean: the drift towards light skin has more than halved. It costs, too: fewer faces get
-# their glasses.
+# Nothing of the four directions is left in the new one, and still the skin changes in as many faces as before. The mean drift
+# towards light skin is less than half of what it was, but the slider does less of everything: fewer faces get their glasses,
+# too.
 #
-# Why so little? A direction and its cosines describe slopes, averaged over all faces. Each face goes its own way (the skin
-# ran light, dark, light again), and ups and downs that cancel in the mean are still there in every face. Projection is a
-# cure of first order. Exercise 2 lets you remove what you like; the meter tells what it was worth.
+# Why so little? Directions and cosines are slopes, averaged over all faces. Each face goes its own way (the skin ran light,
+# dark, light again), and ups and downs that cancel in the mean are still there in every face. Projection is a cure of first
+# order. Exercise 2 lets you remove what you like; the meter tells what it was worth.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import runs
@@ -406,7 +409,7 @@ plots.show(plots.grid(draw(torch.cat([six, six + 2 * glasses, six + 2 * pure])),
 
 # %% [markdown]
 # ## 8. Truncation: quality for variety?
-# Multiplying z by ψ < 1 draws it towards the middle. This **truncation** is how most published GAN pictures were made:
+# Multiplying z by ψ < 1 draws it towards the middle. This **truncation** is how many published GAN pictures were made:
 # fewer odd ones, less variety. **Predict** as ψ goes from 1 down to 0.25: (a) precision rises all the way and variety falls;
 # (b) both fall; (c) variety falls, and precision rises, then falls.
 
