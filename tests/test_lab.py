@@ -27,14 +27,14 @@ def test_playing_trains_and_pausing_stops():
     tick(box)
     assert box.gan.steps == 0  # not playing yet
     box.play.value = True
-    assert getattr(box.ticker, lab.PLAYING) and box.play.description == "Pause"
+    assert box.ticker.playing and box.play.description == "Pause"
     tick(box, 3)
     assert box.gan.steps >= 3 and len(box.gan.frames) == 4
     assert (pixels(box.picture) != start).any() and f"step {box.gan.steps}:" in box.caption.value
     box.play.value = False
     steps = box.gan.steps
     tick(box)
-    assert box.gan.steps == steps and not getattr(box.ticker, lab.PLAYING)
+    assert box.gan.steps == steps and not box.ticker.playing
 
 
 def test_step_and_scrub_and_go_on():

@@ -1,7 +1,7 @@
 """A laboratory for GANs in the plane, live: choose, play, slow down, scrub back. And a slider through pictures.
 
-Playing is driven by ticks of a hidden Play widget in the browser, for callbacks reach the kernel between cells only,
-and Colab shows nothing that a background thread updates. The browser holds a tick back until the last one is answered.
+Playing is driven by a clock in the browser, for callbacks reach the kernel between cells only, and Colab shows nothing
+that a background thread updates. The browser holds a tick back until the last one is answered.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 from PIL import Image, ImageColor, ImageDraw
 
 from ..animate import animate
@@ -21,7 +23,6 @@ from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
 from .training import png
 
 SIZE, BANDS = 400, 20  # pixels of a picture's side; colours of D's field
-PLAYING = "playing" if "playing" in widgets.Play.class_trait_names() else "_playing"  # ipywidgets 8, and 7
 KEEP = 600  # frames of history; beyond, every second one is dropped
 STOPS = 200  # of the time slider
 FAKE_AREA, REAL_AREA = "#E69F00", "#56B4E9"  # paler colours of Okabe & Ito for D's field
@@ -140,6 +141,32 @@ SKETCH = """\
 SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 25), "20 steps a frame": (20, 25)}  # steps, ms
 
 
+class Ticker(anywidget.AnyWidget):
+    """A clock in the browser: while `playing`, `value` grows by 1 every `interval` ms. It has nothing to show.
+
+    (`widgets.Play` is one, too, but with ipywidgets 7 it only starts when it is clicked itself.)
+    """
+
+    _esm = """
+    export default {
+      initialize({ model }) {
+        let timer = 0;
+        function tick() {
+          if (!model.get("playing")) return;
+          model.set("value", model.get("value") + 1);
+          model.save_changes();
+          timer = setTimeout(tick, model.get("interval"));
+        }
+        model.on("change:playing", () => { clearTimeout(timer); timer = setTimeout(tick, model.get("interval")); });
+      },
+      render() {},
+    };
+    """
+    playing = traitlets.Bool(False).tag(sync=True)
+    value = traitlets.Int(0).tag(sync=True)
+    interval = traitlets.Int(25).tag(sync=True)
+
+
 class Lab(widgets.VBox):
     """A GAN in the plane, or on the line, that trains while you watch.
 
@@ -174,7 +201,7 @@ class Lab(widgets.VBox):
             widgets.Button(description=name, layout=widgets.Layout(width="96px"))
             for name in ("Step", "Reset", "Save GIF")
         )
-        self.ticker = widgets.Play(max=10**8, interval=25, layout=widgets.Layout(display="none"))
+        self.ticker = Ticker(layout=widgets.Layout(display="none"))
         self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{SIZE}px", height=f"{SIZE}px"))
         self.picture.add_class("gan-lab")
         self.caption, self.lock = widgets.HTML(), threading.Lock()
@@ -215,8 +242,7 @@ class Lab(widgets.VBox):
         """Follow the Play button and the speed."""
         on = self.play.value
         self.play.description, self.play.icon = ("Pause", "pause") if on else ("Play", "play")
-        self.ticker.interval = SPEEDS[self.speed.value][1]
-        setattr(self.ticker, PLAYING, on)
+        self.ticker.interval, self.ticker.playing = SPEEDS[self.speed.value][1], on
 
     def tick(self, change) -> None:
         """A tick of the browser's clock. One that comes while another is at work is let go."""
