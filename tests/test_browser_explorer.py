@@ -12,7 +12,7 @@ from torch import nn
 
 from gan_helpers import checkpoints, latent, page, plots
 from gan_helpers.models import auxiliary, best, sagan
-from gan_helpers.models.blocks import SelfAttention
+from gan_helpers.models.blocks import SameConv2d, SameConvTranspose2d, SelfAttention
 
 NETS = """\
 import torch
@@ -107,7 +107,8 @@ class EveryLayer(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(5, 42), nn.BatchNorm1d(42), nn.LeakyReLU(0.1), nn.Unflatten(1, (7, 2, 3)),
             nn.ConvTranspose2d(7, 6, 3, (2, 1), 1, output_padding=(1, 0)), nn.BatchNorm2d(6), nn.ReLU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(6, 5, 3, padding=1), nn.Sigmoid(),
+            nn.Upsample(scale_factor=2), SameConv2d(6, 6), SameConvTranspose2d(6, 6),
+            nn.Conv2d(6, 5, 3, padding=1), nn.Sigmoid(),
             nn.Conv2d(5, 4, (3, 1), (1, 2), bias=False), nn.Flatten(), nn.Linear(72, 192), nn.Unflatten(1, (3, 8, 8)),
             nn.Tanh(),
         )  # fmt: skip

@@ -203,7 +203,7 @@ class ExplorerView:
         """What else the sliders moved, by a network's answers about the image; nothing where no network fits."""
         if self.explorer.judge is None:
             return []
-        tick = widgets.Checkbox(description="show what else moves, as the set's network sees it", indent=False)
+        tick = widgets.Checkbox(description="show what else moves", indent=False)
         said = widgets.HTML()
         said.add_class("gan-meter")
         self.controls["show what else moves"], self.controls["what else moved"] = tick, said

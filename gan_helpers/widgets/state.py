@@ -280,12 +280,12 @@ class Explorer:
         if self.asked is None or self.asked[0] != start:
             image = self.generate(latent.truncate(self.base().z, psi))
             self.asked = (start, self.judge.answers(to_uint8(image)))
-        found = []
+        found, words = [], {"False": "no", "True": "yes"}
         for name, after in self.judge.answers(to_uint8(self.image())).items():
-            before, answers = self.asked[1][name], self.judge.heads[name]
+            before, answers = self.asked[1][name], [words.get(a, a) for a in self.judge.heads[name]]
             way = (after - before).abs().sum().item() / 2
             if name != "class":  # of attributed sets it is one of the attributes
-                found.append((name, answers[before.argmax()], answers[after.argmax()], way))
+                found.append((name.replace("_", " "), answers[before.argmax()], answers[after.argmax()], way))
         return sorted(found, key=lambda row: -row[3])
 
     def save_direction(self, name: str) -> str:
