@@ -149,7 +149,7 @@ for d in (1, 4, 25, 100, 400):
 # %% [markdown]
 # (c). |z|² is a *sum* of 100 independent squares. Each has mean 1, so the sum is near 100; its spread grows only as √d, which
 # makes the spread of the *norm* about 0.7 in any dimension. There is one point at the centre and an ever larger shell around
-# it: density times volume decides. Typical latents live on a thin shell, and a point of length 7 is never met in training.
+# it: density times volume decides. Typical latents live on a thin shell, and a point of length 7 is hardly ever met in training.
 #
 # Half way between two latents lies just there: length 7.05. So the **straight line leaves the shell**. Its cure is
 # **spherical interpolation** (slerp): the arc, which turns from one vector into the other:
@@ -358,7 +358,7 @@ for name, direction in names.items():
 # mechanism is why a slider with a harmless name may lighten a face. Measure before you share one.
 #
 # ## 7. Taking something out of a direction
-# What two directions share can be removed by **projection**: subtract from *glasses* its part along *darker skin*, and
+# What two directions share can be removed by projection: subtract from *glasses* its part along *darker skin*, and
 # nothing of it is left. With several it is the same, except that they must be made orthogonal first (exercise 2).
 #
 # **Predict:** we remove skin, smile, beard and long hair. How far does the share of faces that change their skin fall?
