@@ -49,7 +49,7 @@ WIDGET_TESTS := tests/test_widgets.py tests/test_explorer.py tests/test_lab.py t
 stacks: .venv7/installed
 	.venv7/bin/python -c "import ipywidgets, ipykernel, jupyterlab; print('ipywidgets', ipywidgets.__version__, \
 		'ipykernel', ipykernel.__version__, 'JupyterLab', jupyterlab.__version__)"
-	PYTHONPATH=. .venv7/bin/python -m pytest -q $(WIDGET_TESTS)
+	PYTHONPATH=$(CURDIR) .venv7/bin/python -m pytest -q $(WIDGET_TESTS)
 
 notebooks: .venv/installed-test
 	$(BIN)/python -m gan_helpers.workshop run
