@@ -1,7 +1,7 @@
 """A laboratory for GANs in the plane, live: choose, play, slow down, scrub back. And a slider through pictures.
 
 Playing is driven by a clock in the browser, for callbacks reach the kernel between cells only, and Colab shows nothing
-that a background thread updates. The browser holds a tick back until the last one is answered.
+that a background thread updates.
 """
 
 from __future__ import annotations
@@ -138,33 +138,38 @@ SKETCH = """\
 ..#........#..
 ....#....#....
 ......##......"""
-SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 25), "20 steps a frame": (20, 25)}  # steps, ms
+SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 30), "20 steps a frame": (20, 30)}  # steps, ms
+CLOCK_JS = """
+const AHEAD = 2;  // ticks on their way at a time: the kernel works on one while the answer to the other travels
+export default {
+  initialize({ model }) {
+    let run = 0;
+    function tick(mine) {
+      if (mine === run && model.get("playing")) model.send({ run, sent: performance.now() });
+    }
+    model.on("change:playing", () => {
+      run += 1;
+      for (let k = 0; k < AHEAD; k++) setTimeout(tick, k * model.get("interval"), run);
+    });
+    model.on("msg:custom", ({ run: mine, sent }) => {
+      setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
+    });
+  },
+  render() {},
+};
+"""
 
 
-class Ticker(anywidget.AnyWidget):
-    """A clock in the browser: while `playing`, `value` grows by 1 every `interval` ms. It has nothing to show.
+class Clock(anywidget.AnyWidget):
+    """Sends a message from the browser every `interval` ms, while `playing`; each must be sent back.
 
-    (`widgets.Play` is one, too, but with ipywidgets 7 it only starts when it is clicked itself.)
+    A synchronised value, as of `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves; and
+    with ipywidgets 7, Play starts only when it is clicked itself.
     """
 
-    _esm = """
-    export default {
-      initialize({ model }) {
-        let timer = 0;
-        function tick() {
-          if (!model.get("playing")) return;
-          model.set("value", model.get("value") + 1);
-          model.save_changes();
-          timer = setTimeout(tick, model.get("interval"));
-        }
-        model.on("change:playing", () => { clearTimeout(timer); timer = setTimeout(tick, model.get("interval")); });
-      },
-      render() {},
-    };
-    """
+    _esm = CLOCK_JS
     playing = traitlets.Bool(False).tag(sync=True)
-    value = traitlets.Int(0).tag(sync=True)
-    interval = traitlets.Int(25).tag(sync=True)
+    interval = traitlets.Int(30).tag(sync=True)
 
 
 class Lab(widgets.VBox):
@@ -201,7 +206,7 @@ class Lab(widgets.VBox):
             widgets.Button(description=name, layout=widgets.Layout(width="96px"))
             for name in ("Step", "Reset", "Save GIF")
         )
-        self.ticker = Ticker(layout=widgets.Layout(display="none"))
+        self.clock = Clock(layout=widgets.Layout(display="none"))
         self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{SIZE}px", height=f"{SIZE}px"))
         self.picture.add_class("gan-lab")
         self.caption, self.lock = widgets.HTML(), threading.Lock()
@@ -211,14 +216,14 @@ class Lab(widgets.VBox):
         self.time.observe(self.show, "value")
         self.play.observe(self.switch, "value")
         self.speed.observe(self.switch, "value")
-        self.ticker.observe(self.tick, "value")
+        self.clock.on_msg(self.tick)
         self.one.on_click(lambda _: self.advance(1))
         self.reset.on_click(self.restart)
         self.save.on_click(self.save_gif)
         buttons = [widgets.HBox([self.play, self.one]), widgets.HBox([self.reset, self.save]), self.time]
         choices = [self.data, self.text, self.loss, self.g_lr, self.d_lr, self.d_steps, self.seed, self.speed]
         right = widgets.VBox([self.picture, self.caption], layout=widgets.Layout(width=f"{SIZE + 20}px"))
-        left = widgets.VBox([*choices, *buttons, self.ticker])
+        left = widgets.VBox([*choices, *buttons, self.clock])
         for control in (*choices, self.time):
             control.layout.width = "300px"
         super().__init__([widgets.HBox([left, right]), widgets.HTML(LEGEND)])
@@ -242,12 +247,13 @@ class Lab(widgets.VBox):
         """Follow the Play button and the speed."""
         on = self.play.value
         self.play.description, self.play.icon = ("Pause", "pause") if on else ("Play", "play")
-        self.ticker.interval, self.ticker.playing = SPEEDS[self.speed.value][1], on
+        self.clock.interval, self.clock.playing = SPEEDS[self.speed.value][1], on
 
-    def tick(self, change) -> None:
+    def tick(self, clock: Clock, message: dict, buffers=()) -> None:
         """A tick of the browser's clock. One that comes while another is at work is let go."""
-        if self.play.value and change.new > change.old:
+        if self.play.value:
             self.advance(SPEEDS[self.speed.value][0], seconds=0.025)
+        clock.send(message)
 
     def advance(self, steps: int, seconds: float = float("inf")) -> None:
         """Train `steps` steps, fewer if they take longer than `seconds`, and show where that leads."""
