@@ -4,11 +4,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 BIN := .venv/bin
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab demo test notebooks images generators clean
+.PHONY: help lab demo test stacks notebooks images generators clean
 help:
 	@echo "make lab    set up .venv/ and open JupyterLab on notebooks/00_start_here.ipynb"
 	@echo "make demo   set up .venv/ and train the first-minute recipe, without a browser"
 	@echo "make test   set up what is missing and run all tests and notebooks"
+	@echo "make stacks run the widgets' tests again with ipywidgets 7.7.1, Colab's, in JupyterLab 3"
 	@echo "For authors: make notebooks runs all notebooks again and keeps their outputs; make images draws the grids,"
 	@echo "make generators DATA='cifar10=PATH celeba=PATH' trains, exports and scores those that are missing (hours)"
 
@@ -34,6 +35,22 @@ test: .venv/installed-test
 	$(BIN)/ruff check .
 	GAN_COURSE_FAST=1 $(BIN)/python -m pytest tests notebooks --nbval --nbval-cell-timeout=600
 
+# Colab's stack of August 2026, and the JupyterLab that belongs to it, in front of everything else from .venv/.
+WIDGET_TESTS := tests/test_widgets.py tests/test_explorer.py tests/test_lab.py tests/test_browser.py \
+	tests/test_browser_explorer.py tests/test_browser_lab.py
+.venv7/installed: .venv/installed-test
+	$(BIN)/python -m venv --clear .venv7
+	.venv7/bin/python -m pip install --quiet ipywidgets==7.7.1 ipykernel==6.17.1 'ipython==7.34.*' 'jupyterlab_widgets>=1,<2' \
+		'jupyterlab>=3.6,<4' anywidget==0.9.21
+	$(BIN)/python -c "import site; print(*site.getsitepackages(), sep='\n')" \
+		> "$$(.venv7/bin/python -c 'import site; print(site.getsitepackages()[0])')/course.pth"
+	@touch $@
+
+stacks: .venv7/installed
+	.venv7/bin/python -c "import ipywidgets, ipykernel, jupyterlab; print('ipywidgets', ipywidgets.__version__, \
+		'ipykernel', ipykernel.__version__, 'JupyterLab', jupyterlab.__version__)"
+	PYTHONPATH=$(CURDIR) .venv7/bin/python -m pytest -q $(WIDGET_TESTS)
+
 notebooks: .venv/installed-test
 	$(BIN)/python -m gan_helpers.workshop run
 
@@ -44,4 +61,4 @@ generators: .venv/installed
 	$(BIN)/python -m gan_helpers.gallery train $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf .venv runs notebooks/runs
+	rm -rf .venv .venv7 runs notebooks/runs

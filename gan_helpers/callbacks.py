@@ -213,6 +213,7 @@ class Scores(Callback):
 
     def start(self, trainer: Trainer) -> None:
         self.scores = [pair for pair in read_scores(self.folder)[1] if pair[0] <= trainer.step]
+        trainer.scores, trainer.score_name = self.scores, self.judge.name
 
     def step(self, trainer: Trainer) -> None:
         if trainer.step % self.every == 0:

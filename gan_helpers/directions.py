@@ -49,17 +49,19 @@ def principal(generator: nn.Module, count: int = 8) -> Tensor:
     return upright(torch.linalg.svd(first_layer(generator), full_matrices=False).Vh[:count])
 
 
-def activation_pca(generator: nn.Module, count: int = 8, n: int = 1000, seed: int = 0) -> Tensor:
-    """The directions of z behind the principal components of the first activations: (count, latent_dim), length 1.
+def activation_pca(generator: nn.Module, count: int = 8, n: int = 600, seed: int = 0) -> Tensor:
+    """The directions of z behind the principal components of early activations: (count, latent_dim), length 1.
 
-    *After* the first non-linearity: before it, this would be `principal` again. The components' coordinates of n
-    random images are regressed on by z. Härkönen et al. 2020, arXiv:2004.02546.
+    *After* the second non-linearity: before the first, this would be `principal` again, and just behind it, it nearly
+    is. The components' coordinates of n random images are regressed on z. Härkönen et al. 2020, arXiv:2004.02546.
     """
-    layer = next((m for m in generator.modules() if isinstance(m, SMOOTH)), None)
-    if layer is None:
+    layers = [m for m in generator.modules() if isinstance(m, SMOOTH)][:2]
+    if not layers:
         raise CourseError(f"{type(generator).__name__} has no non-linearity to look behind.")
     seen: list[Tensor] = []
-    hook = layer.register_forward_hook(lambda _, __, out: seen.append(out.detach().flatten(1).float().cpu().clone()))
+    hook = layers[-1].register_forward_hook(
+        lambda _, __, out: seen.append(out.detach().flatten(1).float().cpu().clone())
+    )
     try:
         z = draw_z(n, generator.latent_dim, seed)
         generate(generator, z)
@@ -68,7 +70,7 @@ def activation_pca(generator: nn.Module, count: int = 8, n: int = 1000, seed: in
     features = torch.cat(seen)  # (n, F)
     count, centred = min(count, generator.latent_dim), features - features.mean(0)
     left = torch.linalg.eigh(centred @ centred.T).eigenvectors[:, -count:].flip(1)  # (n, count): scaled coordinates
-    return upright(left.T @ z)  # uncorrelated, so that the regression is a product
+    return upright(torch.linalg.lstsq(z, left).solution.T)
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,13 @@ class Classifier(nn.Module):
             x = F.interpolate(x, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
         return x.contiguous(memory_format=torch.channels_last)
 
+    @torch.no_grad()
+    def answers(self, images: Tensor, batch: int = 256) -> dict[str, Tensor]:
+        """What it answers about images uint8 (N, 1 or 3, H, W): question → probabilities (N, answers)."""
+        logits = torch.cat([self(self.prepare(part))[1] for part in images.split(batch)])
+        pieces = logits.split([*map(len, self.heads.values())], 1)
+        return {name: piece.softmax(1) for name, piece in zip(self.heads, pieces, strict=True)}
+
 
 def targets_of(images: data.ImageSet) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
     """The questions that a set's labels and attribute table can answer: name → (answers int64 (N,), their names).
@@ -227,14 +234,15 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(NETWORKS.glob("*.safetensors"))}
 
 
-def load_classifier(path: Path) -> Classifier:
-    """A trained classifier from its file. Nothing is unpickled.
+def load_classifier(path: str | Path) -> Classifier:
+    """A trained classifier, by the name of a shipped one or from its file. Nothing is unpickled.
 
     Raises:
         CourseError: missing, damaged, or another file.
     """
     import safetensors
 
+    path = shipped().get(str(path), Path(path))
     try:
         with safetensors.safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -283,6 +291,12 @@ OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fas
 def default_for(source: str | Path, channels: int) -> str:
     """The network that measures a data set offline: its own, fashion-net for other grey images, else cifar10-net."""
     return OF_DATA.get(str(source), "fashion-net" if channels == 1 else "cifar10-net")
+
+
+def questioner(source: str | Path) -> Classifier | None:
+    """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any."""
+    net = load_classifier(OF_DATA[str(source)]) if str(source) in OF_DATA else None
+    return net if net is not None and len(net.heads) > 1 else None
 
 
 # --- Inception ------------------------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .errors import CourseError
+from .models.blocks import OneHot
 
 STRIDE = 100  # the seed plane: one to the right is the next seed, one down is a hundred further
 
@@ -40,17 +40,19 @@ def generate(generator: nn.Module, z: Tensor, labels: Tensor | None = None, batc
 
 
 def generate_class(generator: nn.Module, z: Tensor, label: int, other: int = 0, mix: float = 0.0) -> Tensor:
-    """Images (N, C, S, S) of one class, or between two: every embedding of a label moves from `label`'s to `other`'s.
+    """Images (N, C, S, S) of one class, or between two: every code of a label moves from `label`'s to `other`'s.
 
     Args:
-        generator: conditional, in evaluation mode; takes z (N, latent_dim) and labels int64 (N,).
+        generator: conditional, in evaluation mode; takes z (N, latent_dim) and labels int64 (N,). Its codes of a label
+            are what its `nn.Embedding` and `OneHot` parts return; nets of their own (`OnePerClass`) cannot be mixed.
         mix: 0 is `label`, 1 is `other`.
     """
 
-    def blend(embedding: nn.Embedding, inputs: tuple, out: Tensor) -> Tensor:
-        return lerp(out, F.embedding(torch.full_like(inputs[0], other), embedding.weight), mix)
+    def blend(code: nn.Module, inputs: tuple, out: Tensor) -> Tensor:
+        return lerp(out, code.forward(torch.full_like(inputs[0], other)), mix)
 
-    hooks = [m.register_forward_hook(blend) for m in generator.modules() if isinstance(m, nn.Embedding) and mix]
+    codes = [m for m in generator.modules() if isinstance(m, (nn.Embedding, OneHot)) and mix]
+    hooks = [code.register_forward_hook(blend) for code in codes]
     try:
         parameter = next(generator.parameters())
         labels = torch.full((len(z),), label, device=parameter.device)

@@ -58,6 +58,12 @@ function eachTap([channels, height, width], [rows, columns], {kernel: [kh, kw], 
 }
 
 const size = (shape) => shape.reduce((a, b) => a * b, 1);
+/** A class's row of a table (rows of `width`): kind = [class, another, how far it is mixed in]. One row is everybody's. */
+function row(table, width, [label, other, mix]) {
+  if (table.length === width) return table;
+  const at = (kind) => table.subarray(kind * width, (kind + 1) * width);
+  return mix ? Float64Array.from(at(label), (v, i) => v + mix * (at(other)[i] - v)) : at(label);
+}
 const activate = (f) => () => (x) => { for (let i = 0; i < x.length; i++) x[i] = f(x[i]); return x; };
 
 // For each type of layer: what it is told → a function of the flat (C, H, W) numbers x.
@@ -85,9 +91,36 @@ const LAYERS = {
     };
   },
   affine({out, scale, shift}) {
-    const each = size(out) / scale.length;
+    const channels = out[0], each = size(out) / channels;
+    return (x, kind) => {
+      const a = row(scale, channels, kind), b = row(shift, channels, kind);
+      for (let c = 0, i = 0; c < channels; c++) for (const end = i + each; i < end; i++) x[i] = x[i] * a[c] + b[c];
+      return x;
+    };
+  },
+  append({table}, classes) {  // the class's own numbers, after those made from z
+    return (x, kind) => Float64Array.of(...x, ...row(table, table.length / classes, kind));
+  },
+  attention({in: [c, h, w], inner, gamma, query, key, value, out}) {  // each place takes from all others
+    const n = h * w, weights = new Float64Array(n), mixed = new Float64Array(inner * n);
+    const project = (weight, k, m) => LAYERS.matrix({k, m, n, weight});
+    const [q, k, v] = [query, key, value].map((weight) => project(weight, c, inner)), back = project(out, inner, c);
     return (x) => {
-      for (let c = 0, i = 0; c < scale.length; c++) for (const end = i + each; i < end; i++) x[i] = x[i] * scale[c] + shift[c];
+      const [Q, K, V] = [q(x), k(x), v(x)];
+      for (let i = 0; i < n; i++) {
+        weights.fill(0);
+        for (let d = 0; d < inner; d++) for (let j = 0, a = Q[d * n + i]; j < n; j++) weights[j] += a * K[d * n + j];
+        const top = weights.reduce((a, b) => Math.max(a, b));
+        let sum = 0;
+        for (let j = 0; j < n; j++) sum += weights[j] = Math.exp(weights[j] - top);
+        for (let d = 0; d < inner; d++) {
+          let total = 0;
+          for (let j = 0; j < n; j++) total += weights[j] * V[d * n + j];
+          mixed[d * n + i] = total / sum;
+        }
+      }
+      const added = back(mixed);
+      for (let i = 0; i < x.length; i++) x[i] += gamma * added[i];
       return x;
     };
   },
@@ -105,17 +138,20 @@ const LAYERS = {
   sigmoid: activate((v) => 1 / (1 + Math.exp(-v))),
 };
 
-/** The net that `spec` and its numbers describe: z → RGBA pixels (S * S * 4). */
+/** The net that `spec` and its numbers describe: z, and the kind of `row` → RGBA pixels (S * S * 4). */
 function makeNet(spec, halves, singles) {
+  const cut = (numbers, [from, count]) => numbers.subarray(from, from + count);
   const layers = spec.layers.map((layer) => {
-    const get = (name, from) => layer[name] && {[name]: from.subarray(layer[name][0], layer[name][0] + layer[name][1])};
-    const weight = layer.weight && {weight: fromHalf(get("weight", halves).weight)};
-    return LAYERS[layer.type]({...layer, ...weight, ...get("scale", singles), ...get("shift", singles)});
+    const parts = {...layer};
+    for (const [name, place] of Object.entries({weight: layer.weight, ...layer.maps}))
+      if (place) parts[name] = fromHalf(cut(halves, place));
+    for (const name of ["scale", "shift", "table"]) if (layer[name]) parts[name] = cut(singles, layer[name]);
+    return LAYERS[layer.type](parts, spec.classes.length);
   });
   const [channels, height, width] = spec.shape, pixels = new Uint8ClampedArray(height * width * 4).fill(255);
-  return (z) => {
+  return (z, kind = [0, 0, 0]) => {
     let x = Float64Array.from(z);
-    for (const layer of layers) x = layer(x);
+    for (const layer of layers) x = layer(x, kind);
     for (let i = 0; i < height * width; i++)
       for (let c = 0; c < 3; c++) pixels[4 * i + c] = (x[(c % channels) * height * width + i] + 1) * 127.5;  // rounds to even
     return pixels;

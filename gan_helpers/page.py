@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import html
 import json
 import re
@@ -10,113 +11,181 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from . import directions, latent
 from .errors import CourseError
+from .models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
 from .plots import save_atomically
 from .widgets.pad import PAD_JS
 
 HERE = Path(__file__).parent
 SEEDS = 15  # the page carries the seeds i + 100 j, i and j below this
 MAX_BYTES = 12_000_000
-NOTHING = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d)  # in evaluation mode, on flat numbers
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+SHAPES = (nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d)  # in evaluation mode, on flat numbers
 NUMBERS = {nn.ReLU: "relu", nn.Tanh: "tanh", nn.Sigmoid: "sigmoid"}
+KNOWN = (*CONVOLUTIONS, *NORMS, *NUMBERS, *SHAPES, nn.LeakyReLU, nn.Upsample, nn.Linear, SelfAttention)
+ARITHMETIC = {"add", "sub", "mul", "truediv", "neg"}
 
 
-def layers(generator: nn.Module) -> list[tuple[nn.Module, torch.Size, torch.Size]]:
-    """The layers that a generator runs, in order, each with the shapes (1, C, H, W) or (1, F) that go in and come out.
+class Tracer(fx.Tracer):
+    """Takes the layers that a page knows as they are, and looks into everything else."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        return isinstance(module, (*KNOWN, OneHot, OnePerClass)) or super().is_leaf_module(module, name)
+
+
+class Compiler(fx.Interpreter):
+    """Runs a generator on as many latents as it has classes, one of each, and writes down what a page must do.
+
+    What depends on the class alone becomes a table with a row for each class; what z passes through, one layer after
+    another, becomes `spec`; all weights go to `halves` (float16), scales, shifts and tables to `singles` (float32).
 
     Raises:
-        CourseError: a layer that the page does not know, or a net that is more than its layers one after another.
+        CourseError: a layer or function that the page does not know, or a net that is no chain of layers.
     """
-    ran, hooks = [], []
-    known = (*NUMBERS, *NOTHING, nn.LeakyReLU, nn.Upsample, nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-    known += (nn.BatchNorm1d, nn.BatchNorm2d)
-    for name, module in generator.named_modules():
-        if "parametrizations" not in name and (isinstance(module, known) or not [*module.children()]):
-            hooks.append(module.register_forward_hook(lambda m, i, o: ran.append((m, i[0].shape, o.shape))))
-    z = latent.draw_z(1, generator.latent_dim)
-    try:
-        wanted = latent.generate(generator, z)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for module, _, _ in ran:
-        if not isinstance(module, known) or not plain(module):
-            raise CourseError(f"A page cannot run {module}; it runs {', '.join(sorted(k.__name__ for k in known))}.")
-    x = z
-    with torch.no_grad():
-        for module, before, _ in ran:
-            x = module(x.reshape(before)) if x.numel() == before.numel() else z
-    if x.shape != wanted.shape or not torch.allclose(x, wanted, atol=1e-4):
-        raise CourseError(f"A page runs layers one after another, and {type(generator).__name__} does something else.")
-    return ran
+
+    def __init__(self, generator: nn.Module) -> None:
+        self.title, self.spec, self.halves, self.singles, self.taken = type(generator).__name__, [], [], [], [0, 0]
+        try:
+            graph = Tracer().trace(generator)
+        except Exception:  # whatever Python does not allow on symbols
+            raise self.odd() from None
+        super().__init__(fx.GraphModule(generator, graph))
+        self.classes = getattr(generator, "num_classes", 0)
+        self.z = latent.draw_z(max(1, self.classes), generator.latent_dim)
+        labels = [torch.arange(self.classes)] if self.classes else []
+        self.flow: set[fx.Node] = set()  # what depends on z
+        self.last = None  # where z has come to
+        with torch.no_grad():
+            image = self.run(self.z, *labels)
+        self.shape = [*image.shape[1:]]
+        for layer in self.spec:
+            for name in ("scale", "shift", "table"):
+                if name in layer:
+                    layer[name] = self.keep(layer[name], half=False)
+
+    def odd(self) -> CourseError:
+        return CourseError(f"A page runs layers one after another, and {self.title} does something else.")
+
+    def keep(self, x: Tensor, half: bool = True) -> tuple[int, int]:
+        """Where the numbers of x stand among those of their kind: (first, how many)."""
+        array = x.detach().cpu().numpy().astype(np.float16 if half else np.float32).ravel()
+        if not np.isfinite(array).all():
+            raise CourseError("The generator has weights beyond the range of float16, which a page keeps.")
+        (self.halves if half else self.singles).append(array)
+        self.taken[half] += array.size
+        return self.taken[half] - array.size, array.size
+
+    def run_node(self, node: fx.Node):
+        out, sources = super().run_node(node), [n for n in node.all_input_nodes if n in self.flow]
+        if node.op == "placeholder" and self.last is None:
+            self.flow, self.last = {node}, node
+        elif sources:
+            if sources != [self.last]:  # two of them, or one from further back
+                raise self.odd()
+            self.flow.add(node)
+            if node.op != "output":
+                self.add(node, self.env[self.last], out)
+            self.last = node
+        return out
+
+    def add(self, node: fx.Node, x: Tensor, out: Tensor) -> None:
+        """Write down what turned x (K, …) into out (K, …)."""
+        module = self.module.get_submodule(node.target) if node.op == "call_module" else None
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
+        function = dict(zip(NUMBERS.values(), NUMBERS, strict=True)).get(name) if module is None else None
+        if function or module is not None:
+            self.layer(module or function(), [*x.shape[1:], 1, 1][:3], [*out.shape[1:], 1, 1][:3], node)
+        elif name == "cat" and node.args[0][0] is self.last and out.flatten(1)[:, : x[0].numel()].equal(x.flatten(1)):
+            self.spec.append({"type": "append", "table": out.flatten(1)[:, x[0].numel() :]})
+        elif name in ARITHMETIC:
+            args = [torch.stack([torch.zeros_like(x), torch.ones_like(x)]) if a is self.last else a for a in node.args]
+            zero, one = node.target(*self.map_nodes_to_values(tuple(args), node))  # at 0 and at 1: (2, K, C, …)
+            scale, shift = ((t.flatten(2) if t.ndim > 2 else t[:, :, None]) for t in (one - zero, zero))
+            if not all(t.eq(t[..., :1]).all() for t in (scale, shift)):
+                raise self.odd()  # not the same everywhere in a channel
+            self.affine(scale[..., 0], shift[..., 0], [*out.shape[1:], 1, 1][:3])
+        elif not (isinstance(out, Tensor) and out.numel() == x.numel() and out.flatten(1).equal(x.flatten(1))):
+            raise CourseError(f"A page cannot run '{name}', which {self.title} uses.")
+
+    def affine(self, scale: Tensor, shift: Tensor, shape: list[int]) -> None:
+        """x · scale + shift, (rows, channels) each, a row for each class, or one for all."""
+        scale, shift = torch.broadcast_tensors(scale.double(), shift.double())
+        if scale.eq(scale[:1]).all() and shift.eq(shift[:1]).all():
+            scale, shift = scale[:1], shift[:1]
+        self.spec.append({"type": "affine", "out": shape, "scale": scale, "shift": shift})
+
+    def layer(self, module: nn.Module, into: list[int], out: list[int], node: fx.Node) -> None:
+        """Write down a layer whose input and output have the shapes (C, H, W)."""
+        if not isinstance(module, KNOWN) or not plain(module):
+            names = ", ".join(sorted(k.__name__ for k in KNOWN))
+            raise CourseError(f"A page cannot run {module}; it runs {names}.")
+        if isinstance(module, nn.Linear):
+            place = self.keep(module.weight.T)
+            self.spec.append({"type": "matrix", "k": into[0], "m": out[0], "n": 1, "weight": place})
+        elif isinstance(module, CONVOLUTIONS):
+            kind = "conv" if isinstance(module, nn.Conv2d) else "transposed"
+            place = self.keep(module.weight.flatten(1).T if kind == "conv" else module.weight)
+            padding = (
+                (1, 1) if isinstance(module, (SameConv2d, SameConvTranspose2d)) and module.stride == (2, 2) else None
+            )
+            parts = {"kernel": module.kernel_size, "stride": module.stride, "padding": padding or module.padding}
+            self.spec.append({"type": kind, "in": into, "out": out, "weight": place, **parts})
+        elif isinstance(module, NORMS):
+            weight = (module.running_var.double() + module.eps).rsqrt()[None]  # (1, C)
+            shift = -weight * module.running_mean.double()
+            if module.affine:
+                weight, shift = weight * module.weight, shift * module.weight + module.bias
+            elif isinstance(module, ConditionalBatchNorm2d):
+                if not self.classes or self.env[node.args[1]].tolist() != [*range(self.classes)]:
+                    raise self.odd()
+                weight, shift = weight * module.scale.weight, shift * module.scale.weight + module.shift.weight
+            before = self.spec[-1] if self.spec else {}
+            if before.get("type") == "affine" and before["scale"].shape[1] == weight.shape[1]:  # the bias before
+                self.spec.pop()
+                weight, shift = weight * before["scale"], shift + weight * before["shift"]
+            self.affine(weight, shift, out)
+        elif isinstance(module, SelfAttention):
+            maps = {k: self.keep(getattr(module, k).weight.flatten(1).T) for k in ("query", "key", "value", "out")}
+            inner = module.query.out_channels
+            self.spec.append(
+                {"type": "attention", "in": into, "inner": inner, "gamma": module.gamma.item(), "maps": maps}
+            )
+        elif isinstance(module, nn.LeakyReLU):
+            self.spec.append({"type": "leaky", "slope": module.negative_slope})
+        elif isinstance(module, nn.Upsample):
+            self.spec.append({"type": "upsample", "in": into, "out": out})
+        elif type(module) in NUMBERS:
+            self.spec.append({"type": NUMBERS[type(module)]})
+        if getattr(module, "bias", None) is not None and not isinstance(module, NORMS):
+            self.affine(torch.ones_like(module.bias)[None], module.bias[None], out)
 
 
 def plain(module: nn.Module) -> bool:
     """Whether a known layer is set as the page knows it: no groups, no dilation, zeros around, nearest neighbours."""
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+    if isinstance(module, CONVOLUTIONS):
         padded = module.padding_mode == "zeros" and not isinstance(module.padding, str)
         return padded and module.groups == 1 and module.dilation == (1, 1)
-    if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+    if isinstance(module, NORMS):
         return module.track_running_stats
     return not isinstance(module, nn.Upsample) or module.mode == "nearest"
 
 
 def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
-    """What `makeNet` in net.js takes: the layers as a dict, all weights in float16, scales and shifts in float32.
+    """What `makeNet` in net.js takes: the layers as a dict, weights in float16, scales, shifts and tables in float32.
 
-    BatchNorm becomes one scale and one shift a channel, together with the bias before it.
+    BatchNorm becomes one scale and one shift a channel (and class), together with the bias before it.
     """
-    spec, halves, singles, taken = [], [], [], [0, 0]
-
-    def keep(x: Tensor, into: list, which: int) -> tuple[int, int]:
-        array = x.detach().cpu().numpy().astype(np.float32 if which else np.float16).ravel()
-        if not np.isfinite(array).all():
-            raise CourseError("The generator has weights beyond the range of float16, which a page keeps.")
-        into.append(array)
-        taken[which] += array.size
-        return taken[which] - array.size, array.size
-
-    def affine(scale: Tensor, shift: Tensor, shape) -> None:
-        spec.append({"type": "affine", "out": shape, "scale": scale.double(), "shift": shift.double()})
-
-    for module, before, after in layers(generator):
-        into, out = ([*shape[1:], 1, 1][:3] for shape in (before, after))
-        weight = getattr(module, "weight", None)
-        if isinstance(module, nn.Linear):
-            place = keep(weight.T, halves, 0)
-            spec.append({"type": "matrix", "k": into[0], "m": out[0], "n": 1, "weight": place})
-        elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-            kind = "conv" if isinstance(module, nn.Conv2d) else "transposed"
-            place = keep(weight.flatten(1).T if kind == "conv" else weight, halves, 0)
-            parts = {"kernel": module.kernel_size, "stride": module.stride, "padding": module.padding}
-            spec.append({"type": kind, "in": into, "out": out, "weight": place, **parts})
-        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            gain = 1 if weight is None else weight.double()
-            scale = gain / (module.running_var.double() + module.eps).sqrt()
-            shift = (0 if weight is None else module.bias.double()) - scale * module.running_mean.double()
-            if spec and spec[-1]["type"] == "affine":  # the bias of the layer before
-                shift = shift + scale * spec.pop()["shift"]
-            affine(scale, shift, out)
-        elif isinstance(module, nn.LeakyReLU):
-            spec.append({"type": "leaky", "slope": module.negative_slope})
-        elif isinstance(module, nn.Upsample):
-            spec.append({"type": "upsample", "in": into, "out": out})
-        elif type(module) in NUMBERS:
-            spec.append({"type": NUMBERS[type(module)]})
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)) and module.bias is not None:
-            affine(torch.ones_like(module.bias), module.bias, out)
-    for layer in spec:
-        for name in ("scale", "shift"):
-            if name in layer:
-                layer[name] = keep(layer[name], singles, 1)
-    return {"layers": spec, "shape": out}, np.concatenate(halves), np.concatenate([*singles, np.zeros(0, np.float32)])
+    net = Compiler(copy.deepcopy(generator).eval())
+    singles = np.concatenate([*net.singles, np.zeros(0, np.float32)])
+    return {"layers": net.spec, "shape": net.shape}, np.concatenate(net.halves), singles
 
 
 def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
-    """Write the page: sliders along directions, a pad of seeds, keyframes with playback, and the generator itself.
+    """Write the page: sliders along directions, a pad of seeds, keyframes with playback, classes, the generator.
 
     Pixels differ from PyTorch's by at most 2 grey levels of 255 where float16 holds the weights exactly, as it does
     those of shipped generators.
@@ -126,17 +195,20 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
         title: what the page is called.
 
     Raises:
-        CourseError: a layer that the page does not know, a conditional generator, or a page over 12 MB.
+        CourseError: a layer that the page does not know, a net for each class, or a page over 12 MB.
     """
     path = Path(path)
-    if getattr(generator, "class_names", ()):
-        raise CourseError(f"{title} is conditional, and the page has no classes.")
+    if isinstance(generator, OnePerClass):
+        raise CourseError(
+            f"{title} is {len(generator.nets)} nets, one a class (OnePerClass), and a page holds one net."
+        )
     moves = directions.principal(generator)
     spec, halves, singles = compile_net(generator)
     z = torch.cat([latent.draw_z(1, generator.latent_dim, i + 100 * j) for j in range(SEEDS) for i in range(SEEDS)])
     card = getattr(generator, "card", {})
     facts = {"Made from": card.get("data"), "Limits": card.get("limits"), "Licence": card.get("licence")}
     spec |= {"seeds": SEEDS, "latent": generator.latent_dim, "directions": len(moves), "title": title}
+    spec["classes"] = [*getattr(generator, "class_names", ())]
     blobs = [halves, singles, z.numpy().ravel(), moves.numpy().ravel()]
     texts = {
         "TITLE": html.escape(title),

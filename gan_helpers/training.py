@@ -182,6 +182,7 @@ class Trainer:
         self.autocast = torch.autocast(self.device.type if amp else "cpu", half if amp else None, enabled=amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
         self.step, self.seconds, self.between_steps = 0, 0.0, True
+        self.scores, self.score_name = [], "distance"  # (step, value) pairs, where somebody judges as it trains
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
         if recipe.steps is not None:
             self.total_steps = recipe.steps

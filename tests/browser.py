@@ -24,6 +24,7 @@ SERVER = ["--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_re
           "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
           "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]  # fmt: skip
 NOT_NEEDED = dict.fromkeys(("jupyter_lsp", "jupyter_server_terminals", "jupyterlab_jupytext", "notebook_shim"), False)
+HANDLE, TRACK = ".noUi-handle, .ui-slider-handle", ".noUi-target, .ui-slider"  # of ipywidgets 8, and of 7
 READY = """async () => {
     const context = window.jupyterapp.shell.currentWidget.sessionContext
     await context.ready

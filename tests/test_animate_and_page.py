@@ -9,6 +9,7 @@ from torch import nn
 from gan_helpers import animate, checkpoints, latent, page
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
+from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
 from gan_helpers.recipes import Recipe
 
@@ -109,8 +110,15 @@ class Odd(Skip):
         return self.b(self.a(z)).view(-1, 3, 2, 2)
 
 
-class Classes(Generator):
-    class_names = ("a", "b")
+class Twice(Skip):
+    def forward(self, z):
+        return self.a(z).cumsum(1).view(-1, 3, 2, 2)
+
+
+def one_each():
+    net = OnePerClass([Generator(16, 3, 6, 4), Generator(16, 3, 6, 4)])
+    net.latent_dim, net.num_classes, net.class_names = 6, 2, ("a", "b")
+    return net
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,8 @@ class Classes(Generator):
     [
         (Skip(), "something else"),
         (Odd(), "cannot run Softsign"),
-        (Classes(16, 3, 6, 4), "conditional"),
+        (Twice(), "cannot run 'cumsum'"),
+        (one_each(), "OnePerClass"),
         (Discriminator(16, 3, 4), "no generator"),
     ],
 )

@@ -5,8 +5,10 @@ import time
 from pathlib import Path
 
 import nbformat
-from browser import lab, open_notebook, pixels, run_all
+from browser import HANDLE, TRACK, lab, open_notebook, pixels, run_all
 from PIL import Image
+
+from gan_helpers import data, runs
 
 SLIDER = """\
 import torch
@@ -33,13 +35,14 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
     with lab(tmp_path) as page:
         open_notebook(page, "small.ipynb")
         run_all(page)
-        handle, picture = page.locator(".widget-slider .noUi-handle"), page.locator("img.widget-image.gan-pixels")
+        handle, picture = page.locator(".widget-slider").locator(HANDLE), page.locator("img.widget-image.gan-pixels")
         caption = page.locator(".widget-html-content")
         picture.wait_for()
         start = pixels(picture)
         assert len(start) == 32 * 32 * 4
         assert picture.evaluate("e => [e.width, getComputedStyle(e).imageRendering]") == [200, "pixelated"]
-        assert handle.get_attribute("role") == "slider" and "from seed 0 to seed 1" in caption.inner_text()
+        assert "from seed 0 to seed 1" in caption.inner_text()
+        assert handle.get_attribute("role") == "slider" or "ui-slider-handle" in handle.get_attribute("class")
 
         def act(action) -> float:
             """Seconds until the image has changed."""
@@ -48,7 +51,7 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
             page.wait_for_function(CHANGED, arg=[picture.element_handle(), source], polling=5, timeout=10_000)
             return time.perf_counter() - began
 
-        knob, track = handle.bounding_box(), page.locator(".widget-slider .noUi-target").bounding_box()
+        knob, track = handle.bounding_box(), page.locator(".widget-slider").locator(TRACK).bounding_box()
         y = knob["y"] + knob["height"] / 2
         page.mouse.move(knob["x"] + knob["width"] / 2, y)
         page.mouse.down()
@@ -70,3 +73,57 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
         shown = page.locator(".jp-RenderedImage img")  # a GIF sent as image/png is drawn all the same
         assert shown.evaluate("e => [e.naturalWidth, e.width]") == [8, 80]
         assert shown.get_attribute("src").startswith("data:image/png;base64,R0lGOD")
+
+
+LIVE = """\
+from gan_helpers import data, runs
+from gan_helpers.recipes import Recipe
+from gan_helpers.widgets import LiveView
+
+class Falling:
+    name = "FD(test)"
+    asked = 0
+
+    def __call__(self, generator):
+        self.asked += 1
+        return 9 / self.asked
+
+tiny = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, minutes=10, ema=0.9)
+view = LiveView(count=6, columns=3, scale=4, seconds=0.3)
+trainer = runs.train(tiny, data.load("faces"), "run", device="cpu", progress=False,
+                     callbacks=[view], judge=Falling(), score_every=5)"""
+
+
+def test_live_view_while_the_cell_trains_and_interrupt_keeps_everything(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell(LIVE)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "live.ipynb")
+    with lab(tmp_path) as page:
+        open_notebook(page, "live.ipynb")
+        page.locator(".jp-Notebook .jp-Cell").first.click()
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")  # without waiting
+        images, words = page.locator(".gan-live img"), page.locator(".gan-live .widget-html-content")
+        words.filter(has_text="FD(test)").wait_for(timeout=120_000)
+        images.nth(1).wait_for()
+
+        def now():
+            return pixels(images.nth(0)), pixels(images.nth(1)), words.inner_text()
+
+        (grid, curves, said), elements = now(), images.element_handles()
+        for element in elements:
+            source = element.get_attribute("src")
+            page.wait_for_function(CHANGED, arg=[element, source], timeout=60_000)
+        later = now()
+        assert images.element_handles()[0].evaluate("(a, b) => a === b", elements[0])  # in place, not drawn below
+        assert later[0] != grid and later[1] != curves and later[2] != said
+        assert "left" in said and "left" in later[2] and images.count() == 2
+        page.evaluate("() => { window.jupyterapp.commands.execute('notebook:interrupt-kernel') }")
+        stopped = page.locator(".jp-OutputArea-output", has_text="Stopped at step")
+        stopped.wait_for(timeout=60_000)
+        assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+        last = words.inner_text()
+    folder = tmp_path / "run"
+    assert {"history.csv", "scores.csv", "training.gif"} <= {path.name for path in folder.iterdir()}
+    recipe = runs.recipe_of(folder).but(minutes=1e-9)  # a budget that is used up: it only loads what was kept
+    trainer = runs.train(recipe, data.load("faces"), folder, resume=True, device="cpu", progress=False)
+    assert trainer.step == len(trainer.rows) > 20 and f"step {trainer.step:,}" in last

@@ -7,10 +7,12 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from browser import browser, lab, open_notebook, pixels, run_all
+from browser import HANDLE, TRACK, browser, lab, open_notebook, pixels, run_all
 from torch import nn
 
 from gan_helpers import checkpoints, latent, page, plots
+from gan_helpers.models import auxiliary, best, sagan
+from gan_helpers.models.blocks import SameConv2d, SameConvTranspose2d, SelfAttention
 
 NETS = """\
 import torch
@@ -56,8 +58,8 @@ def test_explorer_in_jupyterlab(tmp_path, record_property):
             return time.perf_counter() - began
 
         handle = sheet.locator(".gan-explorer .widget-slider:visible").filter(has_text="first layer 1")
-        knob = handle.locator(".noUi-handle")
-        track = handle.locator(".noUi-target").bounding_box()
+        knob = handle.locator(HANDLE)
+        track = handle.locator(TRACK).bounding_box()
         act(lambda: drag(sheet, track, [(0.5, 0.5), (0.8, 0.5)]))
         words.filter(has_text="first layer 1 +3").wait_for()
         assert pixels(picture) != start
@@ -68,7 +70,7 @@ def test_explorer_in_jupyterlab(tmp_path, record_property):
 
         act(lambda: sheet.get_by_role("button", name="Reset").click())
         words.filter(has_text="seed 0 ·").wait_for()
-        assert pixels(picture) == start and knob.get_attribute("aria-valuenow") == "0.0"
+        assert pixels(picture) == start and handle.locator(".widget-readout").inner_text() == "0.0"
         act(lambda: sheet.get_by_role("button", name="Undo").click())
         words.filter(has_text="first layer 1").wait_for()
         act(lambda: sheet.get_by_role("button", name="Reset").click())
@@ -105,7 +107,8 @@ class EveryLayer(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(5, 42), nn.BatchNorm1d(42), nn.LeakyReLU(0.1), nn.Unflatten(1, (7, 2, 3)),
             nn.ConvTranspose2d(7, 6, 3, (2, 1), 1, output_padding=(1, 0)), nn.BatchNorm2d(6), nn.ReLU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(6, 5, 3, padding=1), nn.Sigmoid(),
+            nn.Upsample(scale_factor=2), SameConv2d(6, 6), SameConvTranspose2d(6, 6),
+            nn.Conv2d(6, 5, 3, padding=1), nn.Sigmoid(),
             nn.Conv2d(5, 4, (3, 1), (1, 2), bias=False), nn.Flatten(), nn.Linear(72, 192), nn.Unflatten(1, (3, 8, 8)),
             nn.Tanh(),
         )  # fmt: skip
@@ -123,6 +126,59 @@ def every_layer():
         for p in net.parameters():
             p.copy_(p.half().float())
     return net.eval()
+
+
+def with_classes(make):
+    """A conditional net of three classes, small, with statistics of its own and weights that float16 holds."""
+    torch.manual_seed(0)
+    net = make()
+    for module in net.modules():
+        if isinstance(module, (nn.Embedding, nn.BatchNorm2d)) and getattr(module, "weight", None) is not None:
+            nn.init.normal_(module.weight, 1, 0.3)
+        if isinstance(module, SelfAttention):
+            nn.init.constant_(module.gamma, 0.5)
+        if isinstance(module, (nn.ConvTranspose2d, nn.Conv2d)):
+            nn.init.normal_(module.weight, 0, 0.1)
+    net.latent_dim, net.num_classes, net.class_names = 5, 3, ("cat", "dog", "<owl>")
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(12, 5), torch.arange(12) % 3)
+        for p in net.parameters():
+            p.copy_(p.half().float())
+    return net.eval()
+
+
+CONDITIONAL = {
+    "one-hot": lambda: auxiliary.Generator(3, 5, 2, classes=3, learned=True),
+    "conditional BatchNorm and attention": lambda: best.Generator(16, 3, 5, 4, classes=3, attention=True),
+    "embedding as a map": lambda: sagan.Generator(3, 5, 4, classes=3),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_the_page_draws_classes_as_pytorch_does(name, tmp_path):
+    net = with_classes(CONDITIONAL[name])
+    path = page.export_page(net, tmp_path / "page.html", name)
+    z, kinds = latent.draw_z(4, 5, 3), [(0, 0, 0.0), (2, 0, 0.0), (1, 2, 0.25), (1, 2, 1.0)]
+    wanted = [latent.generate_class(net, one[None], *kind) for one, kind in zip(z, kinds, strict=True)]
+    wanted = plots.to_uint8(torch.cat(wanted)).permute(0, 2, 3, 1).numpy().astype(int)
+    assert abs(latent.generate_class(net, z[:1], 0) - latent.generate_class(net, z[:1], 2)).max() > 0.05
+    with browser(offline=True, bypass_csp=True) as sheet:
+        sheet.goto(path.as_uri())
+        sheet.locator("#view[data-drawn]").wait_for(timeout=60_000)
+        pairs = [[one.tolist(), kind] for one, kind in zip(z, kinds, strict=True)]
+        drawn = [sheet.evaluate("([z, kind]) => explorer.render(z, kind)", pair) for pair in pairs]
+        got = np.array([d["pixels"] for d in drawn]).reshape(*wanted.shape[:3], 4)
+        assert abs(got[..., :3] - wanted).max() <= 2
+        status = sheet.locator("#status")
+        status.filter(has_text="class cat").wait_for()
+        sheet.get_by_label("class", exact=True).select_option("<owl>")
+        status.filter(has_text="class <owl>").wait_for()
+        sheet.get_by_label("mixed with").select_option("dog")
+        sheet.get_by_label("how much").press("End")
+        status.filter(has_text="mixed with 100% dog").wait_for()
+        sheet.get_by_role("button", name="Reset").click()
+        status.filter(has_text="class <owl> ·").wait_for()
 
 
 @pytest.mark.parametrize("name", ["every layer", *checkpoints.shipped()])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import nbformat
-from browser import lab, open_notebook, pixels, run_all
+from browser import HANDLE, lab, open_notebook, pixels, run_all
 
 FRAMES = """(image, seconds) => new Promise(done => {
     let count = 0
@@ -45,7 +45,7 @@ def test_lab(tmp_path: Path, record_property) -> None:
         page.keyboard.press("Space")
         page.get_by_role("button", name="Play").wait_for()
 
-        handle = page.locator(".widget-slider", has_text="time").locator(".noUi-handle")
+        handle = page.locator(".widget-slider", has_text="time").locator(HANDLE)
         handle.focus()
         page.keyboard.press("Home")
         caption.filter(has_text="step 0:").wait_for()
@@ -59,7 +59,7 @@ def test_lab(tmp_path: Path, record_property) -> None:
         page.locator(".widget-dropdown select").nth(1).select_option("minimax")  # another loss starts anew
         caption.filter(has_text="step 0:").wait_for()
         page.locator(".widget-dropdown select").nth(0).select_option("drawing")
-        page.locator("textarea").wait_for()
+        page.locator(".widget-textarea textarea").wait_for()
         page.get_by_role("button", name="Save GIF").click()
         page.locator(".widget-html-content", has_text="Saved").wait_for()
         assert (tmp_path / "exports" / "drawing-minimax.gif").exists()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb09
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb08, nb09
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -163,6 +163,59 @@ def one_sided(a, b):
 
 def strictly_larger(a, b):
     return dealt(a, b, lambda gap, seen: abs(gap) > abs(seen) + 1e-9)
+def straight(a, b, t):
+    return a + (b - a) * t
+
+
+def one_angle(a, b, t):
+    w = ((a * b).sum() / (a.norm() * b.norm())).acos()
+    return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
+
+
+def never_parallel(a, b, t):
+    w = torch.acos((a * b).sum(-1, keepdim=True) / (a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)))
+    return (torch.sin((1 - t) * w) * a + torch.sin(t * w) * b) / torch.sin(w)
+
+
+def one_by_one(direction, others):
+    for other in others:
+        direction = direction - (direction @ other) / (other @ other) * other
+    return direction / direction.norm()
+
+
+def not_unit(direction, others):
+    basis = torch.linalg.qr(others.T)[0]
+    return direction - basis @ (basis.T @ direction)
+
+
+def dot_only(direction, others):
+    rest = direction - (others @ direction) @ others
+    return rest / rest.norm()
+
+
+def precision(real, fake, k=3):
+    return nb08.recall(fake, real, k)
+
+
+def itself_counted(real, fake, k=3):
+    return nb08.recall(real, fake, k - 1)
+
+
+def always_three(real, fake, k=3):
+    return nb08.recall(real, fake, 3)
+
+
+def weighted_mean(z, w):
+    return (w[:, None] * z).sum(0)
+
+
+def to_the_sphere(z, w):
+    mean = weighted_mean(z, w)
+    return mean / mean.norm() * len(mean) ** 0.5
+
+
+def by_roots(z, w):
+    return weighted_mean(z, w.sqrt())
 
 
 def with_slopes(**changed):
@@ -275,6 +328,10 @@ RIGHT = {
     "09.2": nb09.CURES,
     "09.3": nb09.beyond_chance,
     "09.4": nb09.CARD,
+    "08.1": nb08.slerp,
+    "08.2": nb08.cleaned,
+    "08.3": nb08.recall,
+    "08.4": nb08.mix,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -389,12 +446,26 @@ WRONG = [
     ("09.4", nb09.CARD | {"data": "240 photos of colleagues"}, "did the people agree"),
     ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
     ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
+    ("08.1", straight, "straight line"),
+    ("08.1", lambda a, b, t: nb08.slerp(a, b, 1 - t), "t = 0 must give a"),
+    ("08.1", one_angle, "whole batch"),
+    ("08.1", never_parallel, "parallel it gives nan"),
+    ("08.2", one_by_one, "brought the first back"),
+    ("08.2", not_unit, "Make it 1"),
+    ("08.2", dot_only, "9 times too much"),
+    ("08.2", lambda direction, others: direction, "is still there"),
+    ("08.3", precision, "that is precision"),
+    ("08.3", itself_counted, "fake of a fake is itself"),
+    ("08.3", always_three, "is 3 written"),
+    ("08.4", weighted_mean, "shorter than a latent"),
+    ("08.4", to_the_sphere, "same length"),
+    ("08.4", by_roots, "too long a latent"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "03.0", "04.1", "05.1", "09.1"):
+    for number in ("00.0", "01.1", "02.1", "03.0", "04.1", "05.1", "08.1", "09.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

@@ -11,6 +11,8 @@ from torch import nn
 
 from gan_helpers import data, latent, plots
 from gan_helpers.errors import CourseError
+from gan_helpers.models import auxiliary
+from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
 from gan_helpers.plots import to_hwc
 from gan_helpers.widgets import explore
@@ -243,6 +245,52 @@ def test_class_and_mixing(tmp_path):
     mixed = shown(e)
     c["mix"].value, c["label"].value = 0.0, 1
     assert (shown(e) == mixed).all()
+
+
+def one_hot():
+    net = auxiliary.Generator(3, 6, 2, classes=3)
+    net.latent_dim, net.num_classes, net.class_names = 6, 3, ("cat", "dog", "owl")
+    for module in net.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0, 0.2)
+    return net.eval()
+
+
+def test_one_hot_classes_mix_and_nets_of_their_own_say_that_they_cannot(tmp_path):
+    e = (box := explore(one_hot(), folder=tmp_path)).explorer
+    cat = shown(e)
+    box.controls["other"].value, box.controls["mix"].value = 2, 0.5
+    half = shown(e)
+    assert (half != cat).any() and (run_code(e) == half).all()
+    box.controls["mix"].value = 1.0
+    owl = shown(e)
+    e.change(mix=0.0, label=2)
+    assert (shown(e) == owl).all() and (half != owl).any()
+    nets = OnePerClass([one_hot().layers for _ in range(2)])
+    nets.latent_dim, nets.num_classes, nets.class_names = 9, 2, ("cat", "dog")
+    nets.forward = lambda z, y: OnePerClass.forward(nets, z[:, :, None, None], y)
+    controls = explore(nets, folder=tmp_path).controls
+    assert "label" in controls and "mix" not in controls
+
+
+def test_the_meter_tells_what_else_moved(tmp_path):
+    assert "what else moved" not in explore(G, SET, tmp_path).controls
+    with pytest.raises(CourseError, match="No network"):
+        Explorer(G, SET, tmp_path).moved()
+    box = explore("dcgan-faces", folder=tmp_path)
+    e, c = box.explorer, box.controls
+    c["show what else moves"].value = True
+    assert "no answer has changed" in c["what else moved"].value
+    assert all(way == 0 and before == after for _, before, after, way in e.moved()) and len(e.moved()) == 15
+    c["direction 1"].value = 4.0
+    rows = e.moved()
+    assert rows[0][3] > 0.9 and [row[3] for row in rows] == sorted((row[3] for row in rows), reverse=True)
+    question, before, after, _ = rows[0]
+    assert before != after and f"<th>{question}</th><td>{before} → {after}</td>" in c["what else moved"].value
+    c["seed"].value = 3  # another face: another start
+    assert e.moved() != rows
+    c["Reset"].click()
+    assert "no answer has changed" in c["what else moved"].value
 
 
 def test_fast_drags_draw_the_newest_view_and_leave_no_queue(tmp_path):

@@ -170,3 +170,11 @@ def test_shipped_networks_know_their_held_out_images(name, least):
 def test_each_set_has_its_network():
     found = [features.default_for(*pair) for pair in (("faces", 3), ("holiday.zip", 3), ("digits.zip", 1))]
     assert found == ["faces-net", "cifar10-net", "fashion-net"] and set(found) <= set(features.shipped())
+
+
+def test_a_classifier_answers_by_question():
+    held_out = data.load("faces", split="held-out")
+    answers = features.questioner("faces").answers(torch.from_numpy(held_out.images[:50].copy()), batch=32)
+    assert answers["skin"].shape == (50, 8) and torch.allclose(answers["skin"].sum(1), torch.ones(50))
+    assert (answers["glasses"].argmax(1).bool().numpy() == held_out.attributes["glasses"][:50]).all()
+    assert features.questioner("fashion") is None and features.questioner("nothing") is None  # one question; none

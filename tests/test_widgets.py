@@ -10,6 +10,7 @@ from gan_helpers import data, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.widgets import LiveView, latent_slider, scrub
+from gan_helpers.widgets.training import clock
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=12, ema=0.9)
 SET = data.ImageSet(np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), "noise")
@@ -31,6 +32,36 @@ def test_live_view_ends_on_the_last_step(run):
     _, _, view = run
     assert "step 12" in view.caption.value and "g_loss" in view.caption.value
     assert pixels(view.picture).shape == (2 * 18 - 2, 3 * 18 - 2, 3)
+
+
+class Rising:
+    name = "FD(test)"
+
+    def __call__(self, generator):
+        return 7.5
+
+
+def test_live_view_shows_curves_scores_and_time_left(tmp_path):
+    seen = []
+
+    class Watching(LiveView):
+        def draw(self, trainer, last=False):
+            super().draw(trainer, last)
+            seen.append((trainer.step, self.caption.value, self.bar.value, self.curves.value))
+
+    view = Watching(count=6, columns=3, scale=1, seconds=0)
+    runs.train(
+        TINY, SET, tmp_path / "run", device="cpu", progress=False, callbacks=[view], judge=Rising(), score_every=4
+    )
+    steps, captions, done, curves = zip(*seen, strict=True)
+    assert steps[:13] == tuple(range(13)) and list(done) == sorted(done) and done[-1] == 1
+    assert "left" not in captions[0] + captions[-1] and all("s left" in caption for caption in captions[1:12])
+    assert "FD(test)" not in captions[3] and "FD(test) 7.5" in captions[4] and "step 12 of 12" in captions[-1]
+    assert not curves[0] and len(set(curves)) > 3 and len(curves[-1]) > len(curves[4])
+
+
+def test_clock():
+    assert [clock(s) for s in (0, 59.6, 99, 101, 5940, 7500)] == ["0 s", "60 s", "99 s", "2 min", "99 min", "2 h 5 min"]
 
 
 def test_scrub_shows_frame_and_cursor_together(run):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .blocks import OneHot
 
 
 def block(conv: nn.Module, order: str, slope: float) -> list[nn.Module]:
@@ -48,15 +49,15 @@ class Generator(nn.Module):
             nn.Sigmoid(),
         ]  # (N, 3, 32, 32)
         self.layers = nn.Sequential(*layers)
-        self.classes = classes
+        self.kind = OneHot(classes) if classes else None
         self.latent = nn.Parameter(torch.zeros(2, latent_dim)) if learned else None  # mean, log-variance
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         if self.latent is not None:
             mean, log_variance = self.latent
             z = mean + (log_variance / 2).exp() * (z / 2)
-        if self.classes:
-            z = torch.cat([z, F.one_hot(y, self.classes).to(z.dtype)], 1)  # (N, latent_dim + classes)
+        if self.kind is not None:
+            z = torch.cat([z, self.kind(y)], 1)  # (N, latent_dim + classes)
         return 2 * self.layers(z[:, :, None, None]) - 1
 
 

@@ -101,6 +101,17 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
         return x if self.affine else x * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
 
 
+class OneHot(nn.Module):
+    """The plainest code of a label: y (N,) int → (N, classes) float, 1 at the class and 0 elsewhere."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, y: Tensor) -> Tensor:
+        return F.one_hot(y, self.classes).to(torch.get_default_dtype())
+
+
 class OnePerClass(nn.Module):
     """A net of its own for each class, shipped as one: generators, or discriminators.
 

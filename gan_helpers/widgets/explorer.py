@@ -29,6 +29,7 @@ STYLE = """<style>
 .gan-explorer .gan-view, .gan-explorer .gan-pixels { image-rendering: pixelated }
 .gan-explorer .widget-tab-contents, .gan-explorer .jupyter-widget-tab-contents { padding: 8px; overflow: hidden }
 .gan-explorer .gan-say { min-height: 1.6em }
+.gan-meter th { text-align: left; padding-right: 1em } .gan-meter td { padding-right: 1em }
 </style>"""
 
 
@@ -73,8 +74,24 @@ class ExplorerView:
                 ms, words = 1000 * (time.perf_counter() - began), self.explorer.describe()
                 self.caption.value = f'<div role="status">{html.escape(words)} · {ms:.0f} ms</div>'
                 self.controls["pad"].alt = f"Generated image: {words}"
+                self.measure()
             finally:
                 self.drawing.release()
+
+    def measure(self) -> None:
+        """Show what the sliders have changed besides, if asked to: after the picture, which waits for nothing."""
+        meter = self.controls.get("what else moved")
+        if meter is None or not self.controls["show what else moves"].value:
+            return
+        rows = (
+            [row for row in self.explorer.moved() if row[3] > 0.1] if any(self.explorer.view.amounts.values()) else []
+        )
+        cells = (
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(a if a == b else f'{a} → {b}')}</td>"
+            f'<td><meter max="1" value="{way:.2f}">{way:.0%}</meter></td></tr>'
+            for name, a, b, way in rows
+        )
+        meter.value = f"<table>{''.join(cells)}</table>" if rows else "Nothing has moved: no answer has changed."
 
     def sync(self) -> None:
         """Draw, then move every control to where the view is."""
@@ -180,7 +197,23 @@ class ExplorerView:
 
         keep = self.button("Save direction", save, "what the sliders make together, under this name")
         choose()
-        return widgets.VBox([which, hint, start, *sliders, widgets.HBox([name, keep])])
+        return widgets.VBox([which, hint, start, *sliders, widgets.HBox([name, keep]), *self.meter()])
+
+    def meter(self) -> list:
+        """What else the sliders moved, by a network's answers about the image; nothing where no network fits."""
+        if self.explorer.judge is None:
+            return []
+        tick = widgets.Checkbox(description="show what else moves", indent=False)
+        said = widgets.HTML()
+        said.add_class("gan-meter")
+        self.controls["show what else moves"], self.controls["what else moved"] = tick, said
+
+        def switch(change) -> None:
+            said.layout.display = None if tick.value else "none"
+            self.measure()
+
+        tick.observe(switch, "value")
+        return [tick, said]
 
     def seeds(self):
         e = self.explorer
@@ -268,12 +301,13 @@ class ExplorerView:
     def classes(self):
         options = [(name, i) for i, name in enumerate(self.explorer.class_names)]
         rows = [self.field("label", widgets.Dropdown(options=options, description="class"))]
-        if self.explorer.mixes:
-            rows += [
-                self.field("other", widgets.Dropdown(options=options, description="mix with")),
-                self.field("mix", widgets.FloatSlider(min=0, max=1, step=0.02, description="how much")),
-            ]
-        return widgets.VBox(rows)
+        if not self.explorer.mixes:
+            return widgets.VBox(
+                [*rows, widgets.HTML("Each class has a net of its own here: two nets cannot be mixed.")]
+            )
+        other = self.field("other", widgets.Dropdown(options=options, description="mix with"))
+        mix = self.field("mix", widgets.FloatSlider(min=0, max=1, step=0.02, description="how much"))
+        return widgets.VBox([*rows, other, mix])
 
     def nearest(self):
         found, words = widgets.Image(format="png", layout=START | {"display": "none"}), widgets.HTML()

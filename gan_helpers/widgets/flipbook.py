@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import ipywidgets as widgets
 from PIL import Image
 
-from .training import png
-
-
-def figure_png(figure) -> bytes:
-    """A matplotlib Figure as PNG bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=80)
-    return file.getvalue()
+from .training import figure_png, png
 
 
 def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:

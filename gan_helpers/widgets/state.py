@@ -14,10 +14,11 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 
-from .. import data, directions, latent
+from .. import data, directions, features, latent
 from ..checkpoints import load_generator
 from ..errors import CourseError
-from ..plots import grid, save_atomically
+from ..models.blocks import OnePerClass
+from ..plots import grid, save_atomically, to_uint8
 
 REACH = 2  # the pad shows the seeds from -2 to 2 both ways
 FRESH = {"amounts": {}, "psi": 1.0}
@@ -89,10 +90,11 @@ class Explorer:
         self.directions = {f"P[{i}]": v for i, v in enumerate(directions.principal(self.net))}
         self.source = f'load_generator("{source}")' if named else "...  # the generator that you explored"
         self.class_names = tuple(getattr(self.net, "class_names", ()))
-        self.mixes = any(isinstance(m, nn.Embedding) for m in self.net.modules())
+        self.mixes = not isinstance(self.net, OnePerClass)
         self.folder, self._images, self._pixels = Path(folder), images, None
         self.data = images.name if images is not None else getattr(getattr(self.net, "recipe", None), "data", "")
-        self.view, self.past = View(), []
+        self.judge = features.questioner(self.data)
+        self.view, self.past, self.asked = View(), [], None
         self.changed, self.lock = ((), 0.0), threading.RLock()
 
     # --- where it stands -------------------------------------------------------------------------------------------
@@ -261,6 +263,30 @@ class Explorer:
             found = {f'S["{name}"]': v for name, v in kept.items()}
         self.directions |= found
         return list(found)
+
+    def moved(self) -> list[tuple[str, str, str, float]]:
+        """What the directions have changed in the view's image, by the answers of the set's network, most first.
+
+        Returns:
+            Question, answer without the directions, answer with them, and how far the probabilities of the answers
+            have moved: 0 not at all, 1 entirely (half the sum of absolute differences).
+
+        Raises:
+            CourseError: no network that comes with the course answers questions about such images.
+        """
+        if self.judge is None:
+            raise CourseError("No network that comes with the course answers several questions about such images.")
+        start, psi = replace(self.view, amounts={}), self.view.psi
+        if self.asked is None or self.asked[0] != start:
+            image = self.generate(latent.truncate(self.base().z, psi))
+            self.asked = (start, self.judge.answers(to_uint8(image)))
+        found, words = [], {"False": "no", "True": "yes"}
+        for name, after in self.judge.answers(to_uint8(self.image())).items():
+            before, answers = self.asked[1][name], [words.get(a, a) for a in self.judge.heads[name]]
+            way = (after - before).abs().sum().item() / 2
+            if name != "class":  # of attributed sets it is one of the attributes
+                found.append((name.replace("_", " "), answers[before.argmax()], answers[after.argmax()], way))
+        return sorted(found, key=lambda row: -row[3])
 
     def save_direction(self, name: str) -> str:
         """Name the direction that the sliders make together, and keep it in `directions.safetensors`.

@@ -24,10 +24,26 @@ def png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-class LiveView(Callback):
-    """The grid of fixed noise and the latest numbers, updated in place while the cell trains.
+def figure_png(figure) -> bytes:
+    """A matplotlib Figure as PNG bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=80)
+    return file.getvalue()
 
-    Pass it in `callbacks`; it shows itself when the run starts, and draws at most every `seconds`.
+
+def clock(seconds: float) -> str:
+    """A time in words: '40 s', '3 min', '2 h 5 min'."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class LiveView(Callback):
+    """The grid of fixed noise, the curves (scores, too, where a judge scores) and the time left, while the cell trains.
+
+    Pass it in `callbacks`; it shows itself when the run starts, and updates in place: the grid at most every `seconds`,
+    the curves, which take longer to draw, every third time.
     """
 
     def __init__(self, count: int = 40, columns: int = 10, scale: int = 2, seconds: float = 1.5) -> None:
@@ -36,25 +52,35 @@ class LiveView(Callback):
     def start(self, trainer: Trainer) -> None:
         from IPython.display import display
 
-        self.z = fixed_noise(trainer, self.count)
+        self.z, self.draws = fixed_noise(trainer, self.count), 0
         self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
-        self.caption = widgets.HTML()
-        display(widgets.VBox([self.picture, self.caption]))
+        self.curves = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", display="none"))
+        self.caption, self.bar = widgets.HTML(), widgets.FloatProgress(max=1, layout=widgets.Layout(width="300px"))
+        self.box = widgets.VBox([widgets.HBox([self.bar, self.caption]), self.picture, self.curves])
+        self.box.add_class("gan-live")
+        display(self.box)
         self.draw(trainer)
 
-    def draw(self, trainer: Trainer) -> None:
+    def draw(self, trainer: Trainer, last: bool = False) -> None:
         self.picture.value = png(grid(generate(trainer.ema, self.z), self.columns, self.scale))
         newest = dict(zip(COLUMNS, trainer.rows[-1], strict=True)) if trainer.rows else {}
-        latest = [f"{name} {value:.2f}" for name, value in newest.items()]
-        self.caption.value = f"step {trainer.step:,} · {trainer.seconds:.0f} s · {' · '.join(latest)}"
-        self.drawn = time.perf_counter()
+        done, total = trainer.progress, f" of {trainer.total_steps:,}" if trainer.total_steps else ""
+        words = [f"step {trainer.step:,}{total}", clock(trainer.seconds)]
+        words += [f"about {clock(trainer.seconds * (1 - done) / done)} left"] if 0 < done < 1 and not last else []
+        words += [f"{name} {value:.2f}" for name, value in newest.items()]
+        words += [f"{trainer.score_name} {value:.3g}" for _, value in trainer.scores[-1:]]
+        self.caption.value, self.bar.value = " · ".join(words), done
+        if trainer.step > 1 and (last or self.draws % 3 == 0):
+            figure = curves(trainer.history, scores=trainer.scores, score_name=trainer.score_name)
+            self.curves.value, self.curves.layout.display = figure_png(figure), None
+        self.draws, self.drawn = self.draws + 1, time.perf_counter()
 
     def step(self, trainer: Trainer) -> None:
         if time.perf_counter() - self.drawn > self.seconds:
             self.draw(trainer)
 
     def stop(self, trainer: Trainer) -> None:
-        self.draw(trainer)
+        self.draw(trainer, last=True)
 
 
 def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
