@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05, nb06
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -150,6 +150,39 @@ mean_slope = with_slopes(ls=lambda a, s: s["least squares"] / len(a))
 three_numbers = with_slopes(hinge=lambda a, s: s["hinge"][:3])
 
 
+def rows_of(z_of, y_of):
+    """A sampler that gets z and y from functions of (n, classes, latent_dim)."""
+
+    def sample(generator, n, classes, latent_dim):
+        with torch.no_grad():
+            return generator.eval()(z_of(n, classes, latent_dim), y_of(n, classes))
+
+    return sample
+
+
+def repeated_z(n, classes, latent_dim):
+    return torch.randn(n, latent_dim).repeat(classes, 1)
+
+
+classes_in_turn = rows_of(repeated_z, lambda n, classes: torch.arange(classes).repeat(n))
+fresh_rows = rows_of(lambda n, k, d: torch.randn(n * k, d), lambda n, k: torch.arange(k).repeat_interleave(n))
+
+
+def still_training(generator, n, classes, latent_dim):
+    y = torch.arange(classes).repeat_interleave(n)
+    return generator(repeated_z(n, classes, latent_dim), y).detach()
+
+
+def other_z_a_class(generator, z, classes):
+    images = torch.stack([generator(z[torch.randperm(len(z))], torch.full((len(z),), k)) for k in range(classes)])
+    return images.var(0, correction=0).mean() / images.flatten(0, 1).var(0, correction=0).mean()
+
+
+def class_over_rest(generator, z, classes):
+    share = nb06.share_of_class(generator, z, classes)
+    return share / (1 - share)
+
+
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
 RIGHT = {
     "00.0": GOOD_CHECK,
@@ -166,6 +199,10 @@ RIGHT = {
     "05.1": nb05.frechet,
     "05.2": nb05.impostor,
     "05.3": nb05.COMPARABLE,
+    "06.1": nb06.sample_rows,
+    "06.2": nb06.projection,
+    "06.3": nb06.share_of_class,
+    "06.4": nb06.MODELS,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -221,12 +258,23 @@ WRONG = [
     ("05.2", unscaled_points, "standard deviations"),
     ("05.3", nb05.COMPARABLE | {"d": "no"}, "no bias"),
     ("05.3", nb05.COMPARABLE | {"c": "yes"}, "falls with N"),
+    ("06.1", classes_in_turn, "take turns"),
+    ("06.1", fresh_rows, "other z"),
+    ("06.1", still_training, "training mode"),
+    ("06.2", lambda h, y, head, e: head(h) + (e(y) * h).sum(1), "met \\(N,\\)"),
+    ("06.2", lambda h, y, head, e: head(h + e(y))[:, 0], "added to the features"),
+    ("06.2", lambda h, y, head, e: (e(y) * h).sum(1), "without the class"),
+    ("06.3", other_z_a_class, "same for every class"),
+    ("06.3", class_over_rest, "over what z does"),
+    ("06.3", lambda *a: nb06.share_of_class(*a) ** 0.5, "standard deviations"),
+    ("06.4", nb06.MODELS | {"a": "good"}, "narrower"),
+    ("06.4", nb06.MODELS | {"c": "good"}, "tenth of their variety"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "05.1"):
+    for number in ("00.0", "01.1", "02.1", "05.1", "06.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)
