@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05, nb06
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb05, nb06, nb07
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -183,6 +183,26 @@ def class_over_rest(generator, z, classes):
     return share / (1 - share)
 
 
+def graph_is_enough(augment):
+    return augment(torch.randn(2, 1, 8, 8, requires_grad=True)).requires_grad
+
+
+def backward_always(augment):
+    x = torch.randn(2, 1, 8, 8, requires_grad=True)
+    augment(x).sum().backward()
+    return x.grad.abs().sum() > 0
+
+
+def never_shortened(w, v):
+    v = w.T @ (w @ v)
+    return v.norm(), v
+
+
+def squared(w, v):
+    v = w.T @ (w @ v)
+    return v.norm(), v / v.norm()
+
+
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
 RIGHT = {
     "00.0": GOOD_CHECK,
@@ -203,6 +223,10 @@ RIGHT = {
     "06.2": nb06.projection,
     "06.3": nb06.share_of_class,
     "06.4": nb06.MODELS,
+    "07.1": nb07.attention_map,
+    "07.2": nb07.power_step,
+    "07.3": nb07.lets_through,
+    "07.4": nb07.reach,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -269,12 +293,22 @@ WRONG = [
     ("06.3", lambda *a: nb06.share_of_class(*a) ** 0.5, "standard deviations"),
     ("06.4", nb06.MODELS | {"a": "good"}, "narrower"),
     ("06.4", nb06.MODELS | {"c": "good"}, "tenth of their variety"),
+    ("07.1", lambda q, k: (q.mT @ k).softmax(1), "columns sum to 1"),
+    ("07.1", lambda q, k: (k.mT @ q).softmax(-1), "belongs to key i"),
+    ("07.1", lambda q, k: q.mT @ k, "without a softmax"),
+    ("07.2", never_shortened, "length"),
+    ("07.2", squared, "square of the largest"),
+    ("07.2", lambda w, v: ((w @ v).norm(), v), "does not move"),
+    ("07.3", graph_is_enough, "zero everywhere"),
+    ("07.3", backward_always, "no graph at all"),
+    ("07.4", lambda layers: 1 + sum(k - 1 for k, _ in layers), "two pixels wide"),
+    ("07.4", lambda layers: sum(k for k, _ in layers), "kernel - 1, not kernel"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "05.1", "06.1"):
+    for number in ("00.0", "01.1", "02.1", "05.1", "06.1", "07.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

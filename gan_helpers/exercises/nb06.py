@@ -26,9 +26,7 @@ class Recorder(nn.Module):
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise Wrong(f"z must be (N, {self.latent_dim}); the generator got {tuple(z.shape)}.")
         if not isinstance(y, Tensor) or y.shape != (len(z),):
-            raise Wrong(
-                f"y must be {len(z)} classes, one for each z; the generator got {getattr(y, 'shape', y)}."
-            )
+            raise Wrong(f"y must be {len(z)} classes, one for each z; the generator got {getattr(y, 'shape', y)}.")
         if y.is_floating_point():
             raise Wrong("y must be whole numbers: an embedding looks them up.")
         return torch.cat([z, y[:, None]], 1)[:, :, None, None] * self.weight + (self.training * 0.5)
