@@ -92,6 +92,8 @@ class Discriminator(nn.Module):
         self.apply(init_dcgan)
         if norm == "spectral":
             normalise_spectrally(self)
+        elif classes:
+            nn.init.normal_(self.embedding.weight, 0.0, 0.02)  # N(0, 1), not normalised, would drown the head
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         h = self.layers(x)  # (N, 256, 4, 4)
