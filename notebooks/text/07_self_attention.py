@@ -523,13 +523,13 @@ for field, (mine, theirs) in sealed.differs(textbook).items():
 # start from the whole and take away one part. **Predict** for both: which part matters most, and which could you drop?
 #
 # The command `python benchmarks/ablation.py parts` trained all of them: narrower nets (24 maps), faces at 16×16, 32,000 images seen by each, distance through `faces-net` of 500
-# fakes against the 1,000 held-out faces, several seeds:
+# fakes against the 1,000 held-out faces, three seeds:
 
 # %%
 import json
 from pathlib import Path
 
-kept = json.loads(Path("../benchmarks/results/parts.json").read_text())
+kept = json.loads(Path("../benchmarks/results/parts.json").read_text())  # name → seed → scores
 
 
 def distances(name, which):
@@ -561,8 +561,8 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 
 # %% [markdown]
 # The left panel thanks spectral normalisation: with it the textbook comes down from about 85 to about 28, and what is added after it moves the mean
-# by little more than the seeds scatter. The right panel says: leave spectral normalisation out of the whole, and nothing is lost (these runs are even
-# the best); only the *rates* are missed. Both panels are right.
+# by little more than the seeds scatter. The right panel says: leave spectral normalisation out of the whole, and nothing is lost (on average these
+# runs are even the best); only the *rates* are missed. Both panels are right.
 #
 # - At the textbook's slow rates and in 500 steps a D with BatchNorm gets nowhere, and spectral normalisation saves it. At the faster rates BatchNorm
 #   does as well. **Parts stand in for each other**, and an ablation in one direction gives all the thanks to whichever came first.
