@@ -317,8 +317,8 @@ print(f"γ = {gamma:+.3f}; without attention the images change by {255 / 2 * (im
 # **Then the maps.** Below: the picture with the attention of *one* query position laid over it in orange, the query framed in blue. If it
 # attended to all 256 positions alike, each would get 1/256; full orange is three times that or more.
 #
-# **Task.** Choose an image and drag the mark over the pad (or use the arrow keys, with Shift for larger steps). Find a query that looks at the
-# *other side* of its garment, and one that looks at the background. Write down where they lie.
+# **Task.** Choose an image and drag the mark over the pad (or use the arrow keys, with Shift for larger steps). Find the two queries of one image whose
+# maps differ most. Write down where they lie.
 
 # %%
 from PIL import Image, ImageDraw
@@ -577,12 +577,11 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 
 # %% tags=["nbval-ignore-output"]
 for name in ("best-cifar10", "best-cifar10-uncond"):
-    if name in checkpoints.shipped():
-        best = checkpoints.load_generator(name)
-        print(f"{name}: {best.card['images_seen']:,} images seen, {best.card['parameters']:,} parameters")
-    else:
-        best = net
-        print(f"{name} is not in this copy of the course; here is the small net of section 5.")
+    if name not in checkpoints.shipped():
+        print(f"{name} is not in this copy of the course; section 5 has the small net.")
+        continue
+    best = checkpoints.load_generator(name)
+    print(f"{name}: {best.card['images_seen']:,} images seen, {best.card['parameters']:,} parameters")
     more = latent.generate(best, latent.draw_z(40, best.latent_dim, seed=5))
     plots.show(plots.grid(more, columns=20), alt="Forty generated images of 32 by 32 pixels, not picked")
 
