@@ -302,7 +302,7 @@ plots.show(
 # - **distance**: the kernel distance between generated and held-out images of that class (unbiased, for images are few);
 # - **variety**: the variance of the features inside a class, as a share of that of real images. 1 is as varied as reality.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from gan_helpers import features
 from gan_helpers.metrics import Pairs, kid
 
