@@ -9,7 +9,7 @@
 # | | |
 # |---|---|
 # | You need | notebooks 01, 02 and 05 |
-# | Time | 70 minutes, of which your computer trains for about one (two CPU cores) |
+# | Time | 70 minutes, of which your computer trains for about two (two CPU cores) |
 # | Data | `fashion` (embedded): four of its ten classes, at 16×16 |
 # | Words introduced | conditional GAN, auxiliary classifier, class embedding, conditional BatchNorm, projection |
 
@@ -252,7 +252,7 @@ for name, recipe in ways.items():
 
 # %% [markdown]
 # **Predict.** Which way gives the best images after the same 64,000 images? Which the most varied? The cell trains all four,
-# about ten seconds each on two idle cores.
+# about twenty seconds each on two idle cores.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers.callbacks import Progress

@@ -9,7 +9,7 @@
 # | | |
 # |---|---|
 # | You need | notebooks 01, 02 and 05 |
-# | Time | 90 minutes, of which your computer works for about one (two CPU cores) |
+# | Time | 90 minutes, of which your computer works for about two (two CPU cores) |
 # | Data | `fashion` and `faces` (embedded) |
 # | Words introduced | spectral norm, spectral normalisation, receptive field, self-attention, ablation |
 
@@ -260,7 +260,7 @@ print("other maps:", (layer.attention(x) - maps).abs().max().item() > 0.01, "| s
 # ## 5. Maps over images
 # So we train one: our `best` family at 32×32, with attention on the 16×16 map, on four kinds of clothes. In so short a training γ would
 # hardly leave 0 (in our trial it reached −0.03, and the images without attention differed by 0.3 of 255 grey levels). So we start it at
-# **one**: this G has to draw with attention from its first step. The cell takes less than a minute on two idle cores.
+# **one**: this G has to draw with attention from its first step. The cell takes about a minute on two idle cores.
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
