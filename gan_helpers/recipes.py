@@ -18,7 +18,7 @@ FAMILIES = {  # of models/: the image sizes and the uses of labels that each kno
     "linear": ((32,), ("", "pairs")),
     "fid": ((32,), ("", "pairs")),
     "sagan": ((32,), ("conditional",)),
-    "best": ((16, 32, 64, 128), ("", "pairs", "conditional")),
+    "best": ((16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")),
 }
 
 

@@ -35,8 +35,9 @@ def state(trainer):
 @pytest.mark.parametrize(
     "recipe",
     [TOLD.but(attention=True, augment="color,translation"), PAIRS.but(ema=0.9, d_steps=2), HEADED,
-     TINY.but(family="best", d_norm="none", loss="wasserstein", gp=10), TINY.but(target_noise=0.1)],
-    ids=["conditional", "pairs", "acgan", "gradient penalty", "random targets"],
+     TOLD.but(labels="acgan"), TINY.but(family="best", d_norm="none", loss="wasserstein", gp=10),
+     TINY.but(target_noise=0.1)],
+    ids=["conditional", "pairs", "acgan", "acgan in our nets", "gradient penalty", "random targets"],
 )  # fmt: skip
 def test_resume_is_bit_for_bit(tmp_path, recipe):
     whole, first, second = trainer_of(recipe).fit(), trainer_of(recipe), trainer_of(recipe)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb08, nb09
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -163,6 +163,8 @@ def one_sided(a, b):
 
 def strictly_larger(a, b):
     return dealt(a, b, lambda gap, seen: abs(gap) > abs(seen) + 1e-9)
+
+
 def straight(a, b, t):
     return a + (b - a) * t
 
@@ -257,6 +259,8 @@ def not_stretched(to_train, to_held_out, n_train, n_held_out):
 
 def other_chance(to_train, to_held_out, n_train, n_held_out):
     return nb09.beyond_chance(to_train, to_held_out, n_held_out, n_train)
+
+
 def step_matrix(eta, damping):
     return torch.tensor([[1, -eta], [eta, 1 - eta * damping]], dtype=torch.float64)
 
@@ -286,12 +290,65 @@ def no_grad_only(g, z):
     return g(z)
 
 
-def one_by_one(g, z):
+def sample_by_sample(g, z):
     return torch.cat([no_grad_only(g, torch.stack([one, one]))[:1] for one in z])
 
 
 def left_in_eval(g, z):
     return no_grad_only(g.eval(), z)
+
+
+def rows_of(z_of, y_of):
+    """A sampler that gets z and y from functions of (n, classes, latent_dim)."""
+
+    def sample(generator, n, classes, latent_dim):
+        with torch.no_grad():
+            return generator.eval()(z_of(n, classes, latent_dim), y_of(n, classes))
+
+    return sample
+
+
+def repeated_z(n, classes, latent_dim):
+    return torch.randn(n, latent_dim).repeat(classes, 1)
+
+
+classes_in_turn = rows_of(repeated_z, lambda n, classes: torch.arange(classes).repeat(n))
+fresh_rows = rows_of(lambda n, k, d: torch.randn(n * k, d), lambda n, k: torch.arange(k).repeat_interleave(n))
+
+
+def still_training(generator, n, classes, latent_dim):
+    y = torch.arange(classes).repeat_interleave(n)
+    return generator(repeated_z(n, classes, latent_dim), y).detach()
+
+
+def other_z_a_class(generator, z, classes):
+    images = torch.stack([generator(z[torch.randperm(len(z))], torch.full((len(z),), k)) for k in range(classes)])
+    return images.var(0, correction=0).mean() / images.flatten(0, 1).var(0, correction=0).mean()
+
+
+def class_over_rest(generator, z, classes):
+    share = nb06.share_of_class(generator, z, classes)
+    return share / (1 - share)
+
+
+def graph_is_enough(augment):
+    return augment(torch.randn(2, 1, 8, 8, requires_grad=True)).requires_grad
+
+
+def backward_always(augment):
+    x = torch.randn(2, 1, 8, 8, requires_grad=True)
+    augment(x).sum().backward()
+    return x.grad.abs().sum() > 0
+
+
+def never_shortened(w, v):
+    v = w.T @ (w @ v)
+    return v.norm(), v
+
+
+def squared(w, v):
+    v = w.T @ (w @ v)
+    return v.norm(), v / v.norm()
 
 
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
@@ -307,10 +364,6 @@ RIGHT = {
     "02.1": nb02.LAYERS_32,
     "02.2": nb02.share_changed,
     "02.3": nb02.update_ema,
-    "04.1": nb04.covers,
-    "04.2": nb04.double,
-    "04.3": nb04.translate,
-    "04.4": nb04.luck,
     "03.0": nb03.QUIZ,
     "03.1": nb03.DIAGNOSES,
     "03.2": nb03.growth,
@@ -321,17 +374,29 @@ RIGHT = {
     "03.b4": nb03.sample,
     "03.b5": nb03.least_squares,
     "03.b6": nb03.draw,
+    "04.1": nb04.covers,
+    "04.2": nb04.double,
+    "04.3": nb04.translate,
+    "04.4": nb04.luck,
     "05.1": nb05.frechet,
     "05.2": nb05.impostor,
     "05.3": nb05.COMPARABLE,
-    "09.1": nb09.protocol_line,
-    "09.2": nb09.CURES,
-    "09.3": nb09.beyond_chance,
-    "09.4": nb09.CARD,
+    "06.1": nb06.sample_rows,
+    "06.2": nb06.projection,
+    "06.3": nb06.share_of_class,
+    "06.4": nb06.MODELS,
+    "07.1": nb07.attention_map,
+    "07.2": nb07.power_step,
+    "07.3": nb07.lets_through,
+    "07.4": nb07.reach,
     "08.1": nb08.slerp,
     "08.2": nb08.cleaned,
     "08.3": nb08.recall,
     "08.4": nb08.mix,
+    "09.1": nb09.protocol_line,
+    "09.2": nb09.CURES,
+    "09.3": nb09.beyond_chance,
+    "09.4": nb09.CARD,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -377,19 +442,6 @@ WRONG = [
     ("02.3", thrown_away, "did not move"),
     ("02.3", with_gradient, "no_grad"),
     ("02.3", counters_averaged, "num_batches_tracked"),
-    ("04.1", lambda kernel, stride: [kernel // stride] * stride, "not every output"),
-    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[::-1], "another order"),
-    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[:1], "repeats every 2"),
-    ("04.2", transposed(4), "weights of their own"),
-    ("04.2", transposed(5), "21x21"),
-    ("04.2", resized_last, "each 2x2 block"),
-    ("04.2", lambda c_in, c_out: nn.Upsample(scale_factor=2), "returns 6"),
-    ("04.3", lambda kernel, stride: (kernel // 2, 0), "Keras makes 16"),
-    ("04.3", lambda kernel, stride: ((kernel - stride + 1) // 2, 0), "Keras makes 16"),
-    ("04.3", lambda kernel, stride: (0, kernel - stride), "the place is not"),
-    ("04.4", one_sided, "one direction"),
-    ("04.4", strictly_larger, "at least as large"),
-    ("04.4", lambda a, b: 1 - nb04.luck(a, b), "smaller"),
     ("03.0", nb03.QUIZ | {"E": "3"}, "same weights"),
     ("03.0", nb03.QUIZ | {"1": "A"}, "waves around two"),
     ("03.0", nb03.QUIZ | {"1": "E"}, "must be one of"),
@@ -416,12 +468,25 @@ WRONG = [
     ("03.b3", wide_convolutions, "spread 1"),
     ("03.b4", no_grad_only, "other fourteen"),
     ("03.b4", left_in_eval, "evaluation mode"),
-    ("03.b4", one_by_one, "moved BatchNorm"),
+    ("03.b4", sample_by_sample, "moved BatchNorm"),
     ("03.b5", lambda a, b: (a - b).square().mean(), "every target"),
     ("03.b5", lambda a, b: (a.flatten() - b.flatten()).square().sum(), "that is the sum"),
     ("03.b6", lambda m, v, n: torch.randn(n, len(m)), "learned mean"),
     ("03.b6", lambda m, v, n: m + (v / 2).exp() * torch.randn(n, len(m)), "yours has 1"),
     ("03.b6", lambda m, v, n: m + v.exp() * 0.5 * torch.randn(n, len(m)), "the variance"),
+    ("04.1", lambda kernel, stride: [kernel // stride] * stride, "not every output"),
+    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[::-1], "another order"),
+    ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[:1], "repeats every 2"),
+    ("04.2", transposed(4), "weights of their own"),
+    ("04.2", transposed(5), "21x21"),
+    ("04.2", resized_last, "each 2x2 block"),
+    ("04.2", lambda c_in, c_out: nn.Upsample(scale_factor=2), "returns 6"),
+    ("04.3", lambda kernel, stride: (kernel // 2, 0), "Keras makes 16"),
+    ("04.3", lambda kernel, stride: ((kernel - stride + 1) // 2, 0), "Keras makes 16"),
+    ("04.3", lambda kernel, stride: (0, kernel - stride), "the place is not"),
+    ("04.4", one_sided, "one direction"),
+    ("04.4", strictly_larger, "at least as large"),
+    ("04.4", lambda a, b: 1 - nb04.luck(a, b), "smaller"),
     ("05.1", without_means, "means are missing"),
     ("05.1", root_once, "enters twice"),
     ("05.1", undivided, "not divided"),
@@ -432,20 +497,27 @@ WRONG = [
     ("05.2", unscaled_points, "standard deviations"),
     ("05.3", nb05.COMPARABLE | {"d": "no"}, "no bias"),
     ("05.3", nb05.COMPARABLE | {"c": "yes"}, "falls with N"),
-    ("09.1", always_fid, "is no FID"),
-    ("09.1", value_only, "spread is missing"),
-    ("09.1", line_without("n"), "how many images were scored"),
-    ("09.1", line_without("floor"), "Only the floor"),
-    ("09.2", nb09.CURES | {"c": "slow D down"}, "by heart"),
-    ("09.2", nb09.CURES | {"d": "none"}, "risen since step 2,000"),
-    ("09.2", nb09.CURES | {"a": "pray"}, "none of the five"),
-    ("09.3", share_only, "chance alone gives 90 %"),
-    ("09.3", against_a_half, "not one half"),
-    ("09.3", not_stretched, "not stretched"),
-    ("09.3", other_chance, "other way round"),
-    ("09.4", nb09.CARD | {"data": "240 photos of colleagues"}, "did the people agree"),
-    ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
-    ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
+    ("06.1", classes_in_turn, "take turns"),
+    ("06.1", fresh_rows, "other z"),
+    ("06.1", still_training, "training mode"),
+    ("06.2", lambda h, y, head, e: head(h) + (e(y) * h).sum(1), "met \\(N,\\)"),
+    ("06.2", lambda h, y, head, e: head(h + e(y))[:, 0], "added to the features"),
+    ("06.2", lambda h, y, head, e: (e(y) * h).sum(1), "without the class"),
+    ("06.3", other_z_a_class, "same for every class"),
+    ("06.3", class_over_rest, "over what z does"),
+    ("06.3", lambda *a: nb06.share_of_class(*a) ** 0.5, "standard deviations"),
+    ("06.4", nb06.MODELS | {"a": "good"}, "narrower"),
+    ("06.4", nb06.MODELS | {"c": "good"}, "tenth of their variety"),
+    ("07.1", lambda q, k: (q.mT @ k).softmax(1), "columns sum to 1"),
+    ("07.1", lambda q, k: (k.mT @ q).softmax(-1), "belongs to key i"),
+    ("07.1", lambda q, k: q.mT @ k, "without a softmax"),
+    ("07.2", never_shortened, "length"),
+    ("07.2", squared, "square of the largest"),
+    ("07.2", lambda w, v: ((w @ v).norm(), v), "does not move"),
+    ("07.3", graph_is_enough, "zero everywhere"),
+    ("07.3", backward_always, "no graph at all"),
+    ("07.4", lambda layers: 1 + sum(k - 1 for k, _ in layers), "two pixels wide"),
+    ("07.4", lambda layers: sum(k for k, _ in layers), "kernel - 1, not kernel"),
     ("08.1", straight, "straight line"),
     ("08.1", lambda a, b, t: nb08.slerp(a, b, 1 - t), "t = 0 must give a"),
     ("08.1", one_angle, "whole batch"),
@@ -460,12 +532,26 @@ WRONG = [
     ("08.4", weighted_mean, "shorter than a latent"),
     ("08.4", to_the_sphere, "same length"),
     ("08.4", by_roots, "too long a latent"),
+    ("09.1", always_fid, "is no FID"),
+    ("09.1", value_only, "spread is missing"),
+    ("09.1", line_without("n"), "how many images were scored"),
+    ("09.1", line_without("floor"), "Only the floor"),
+    ("09.2", nb09.CURES | {"c": "slow D down"}, "by heart"),
+    ("09.2", nb09.CURES | {"d": "none"}, "risen since step 2,000"),
+    ("09.2", nb09.CURES | {"a": "pray"}, "none of the five"),
+    ("09.3", share_only, "chance alone gives 90 %"),
+    ("09.3", against_a_half, "not one half"),
+    ("09.3", not_stretched, "not stretched"),
+    ("09.3", other_chance, "other way round"),
+    ("09.4", nb09.CARD | {"data": "240 photos of colleagues"}, "did the people agree"),
+    ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "03.0", "04.1", "05.1", "08.1", "09.1"):
+    for number in ("00.0", "01.1", "02.1", "03.0", "04.1", "05.1", "06.1", "07.1", "08.1", "09.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)

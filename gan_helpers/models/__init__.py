@@ -53,7 +53,14 @@ def build_discriminator(recipe: Recipe) -> nn.Module:
         "fid": lambda: fid.Discriminator(c, w, r.slope, r.d_dropout),
         "sagan": lambda: sagan.Discriminator(c, w, r.d_norm, r.slope, classes),
         "best": lambda: best.Discriminator(
-            size, c, w, r.d_norm, r.slope, classes if r.labels == "conditional" else 0, r.attention
+            size,
+            c,
+            w,
+            r.d_norm,
+            r.slope,
+            classes if r.labels == "conditional" else 0,
+            r.attention,
+            classes if r.class_head else 0,
         ),
     }[r.family]
     return OnePerClass(make() for _ in range(classes)) if r.labels == "pairs" else make()

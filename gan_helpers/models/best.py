@@ -67,13 +67,15 @@ class Discriminator(nn.Module):
         image_size, channels, classes, attention: as the generator's.
         width: feature maps of the map of half the size.
         norm: 'spectral', 'batch' or 'none'.   slope: of the LeakyReLU.
+        kinds: of a class head, the other way to use labels; 0 leaves it out.
 
-    Shape: x (N, channels, image_size, image_size), y (N,) int if `classes` → logits (N,).
+    Shape: x (N, channels, image_size, image_size), y (N,) int if `classes` → logits (N,); with a class head
+    (logits (N,), class logits (N, kinds)).
     """
 
     def __init__(
         self, image_size: int = 32, channels: int = 3, width: int = 64, norm: str = "spectral", slope: float = 0.2,
-        classes: int = 0, attention: bool = False,
+        classes: int = 0, attention: bool = False, kinds: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         widths = sizes(image_size, width)[::-1]
@@ -86,11 +88,16 @@ class Discriminator(nn.Module):
                 layers.append(SelfAttention(c_out))
         self.layers, self.head = nn.Sequential(*layers), nn.Conv2d(widths[-1], 1, 4)
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
+        self.kind = nn.Conv2d(widths[-1], kinds, 4) if kinds else None  # (N, kinds, 1, 1)
         self.apply(init_dcgan)
         if norm == "spectral":
             normalise_spectrally(self)
+        elif classes:
+            nn.init.normal_(self.embedding.weight, 0.0, 0.02)  # N(0, 1), not normalised, would drown the head
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
         h = self.layers(x)  # (N, 256, 4, 4)
         logits = self.head(h).flatten()
+        if self.kind is not None:
+            return logits, self.kind(h).flatten(1)
         return logits if self.embedding is None else logits + (self.embedding(y) * h.sum((2, 3))).sum(1)

@@ -1,7 +1,7 @@
 // A square pad: a picture with a mark on it that mouse, finger or arrow keys move. Notebook and exported page share it.
 
 /** Fill `element` with a pad of the given reach; `moved(x, y)` hears of every move. Returns show(x, y, picture). */
-function makePad(element, reach, moved) {
+function makePad(element, reach, moved, label = "Seed plane") {
   const canvas = document.createElement("canvas"), side = 2 * reach + 1, ink = canvas.getContext("2d");
   let x = 0, y = 0, picture = null;
   canvas.width = canvas.height = 480;
@@ -9,7 +9,7 @@ function makePad(element, reach, moved) {
   canvas.style.cssText = "width: 100%; max-width: 320px; touch-action: none; cursor: crosshair; border-radius: 4px";
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "slider");  // of two dimensions: its text says both
-  canvas.setAttribute("aria-label", "Seed plane: arrow keys move, with Shift by a whole seed, Home goes to the middle");
+  canvas.setAttribute("aria-label", `${label}: arrow keys move, with Shift by a whole tile, Home goes to the middle`);
 
   function draw() {
     ink.fillStyle = "#ddd";

@@ -11,7 +11,8 @@ PAD_JS = Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
 RENDER_JS = """
 export default {
   render({ model, el }) {
-    const show = makePad(el, model.get("reach"), (x, y) => { model.set({ place: [x, y] }); model.save_changes(); });
+    const moved = (x, y) => { model.set({ place: [x, y] }); model.save_changes(); };
+    const show = makePad(el, model.get("reach"), moved, model.get("label"));
     const put = () => show(...model.get("place"));
     async function paint() {
       const bytes = model.get("picture");
@@ -39,6 +40,7 @@ class Pad(anywidget.AnyWidget):
     Attributes:
         place: (x, y), each from -reach to reach.
         picture: PNG bytes of the (2 reach + 1) x (2 reach + 1) tiles below the mark.
+        label: the pad's name for those who can't see it.
         alt: what is seen in the images of class `gan-view` in the box of class `gan-explorer` around the pad.
     """
 
@@ -46,4 +48,5 @@ class Pad(anywidget.AnyWidget):
     place = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     alt = traitlets.Unicode("").tag(sync=True)
+    label = traitlets.Unicode("Seed plane").tag(sync=True)
     reach = traitlets.Int(2).tag(sync=True)
