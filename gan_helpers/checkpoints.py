@@ -318,6 +318,8 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     weights = {"generator." + k: v.half() if v.ndim > 1 else v for k, v in weights.items()}
     recipe = recipe.but(data=Path(recipe.data).name)  # no path of this machine
     base = RECIPES.get(recipe.name, recipe)
+    if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
+        recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")
     card = {
         "recipe": recipe.name,
         "overrides": {

@@ -25,7 +25,7 @@ def to_uint8(x: Tensor) -> Tensor:
 
 def to_hwc(images: Tensor | np.ndarray) -> np.ndarray:
     """Images uint8 (N, C, H, W), or float in [-1, 1], → uint8 (N, H, W, 3)."""
-    images = torch.as_tensor(images)
+    images = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # a copy: it may be read-only
     images = to_uint8(images) if images.is_floating_point() else images
     return images.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
 

@@ -27,6 +27,7 @@ PERCENT = {"extension": ".py", "format_name": "percent"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TWIN_METADATA = {"jupytext": {"notebook_metadata_filter": "-all", "cell_metadata_filter": "tags,-all"}}
 WIDGET = "application/vnd.jupyter.widget-view+json"
+TOOK = "gan_course"  # in a notebook's metadata: what `run` measured
 NOTE = "[An interactive widget: run this cell to use it.]"
 FIRST_CELL = """\
 # On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
@@ -83,7 +84,8 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 def clean(notebook: NotebookNode) -> NotebookNode:
     """The notebook in place, less all that changes from run to run or machine to machine."""
-    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    took = {TOOK: notebook.metadata[TOOK]} if TOOK in notebook.metadata else {}
+    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"}, **took)
     notebook.nbformat_minor, seen = 5, Counter()
     for cell in notebook.cells:
         digest = hashlib.sha1(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
@@ -108,8 +110,15 @@ def write(path: Path, notebook: NotebookNode) -> None:
         part.replace(path)
 
 
+def processor_seconds() -> float:
+    """What all processes that this one started, and that have ended, used of the processors (0 on Windows)."""
+    return sum(os.times()[2:4])
+
+
 def execute(notebook: NotebookNode, folder: Path) -> None:
     """Run all cells in a fresh kernel in `folder`, with a line of progress for each, and fill in the outputs.
+
+    The seconds that it took go into the metadata: on the clock, and of the processors, with their number.
 
     Raises:
         CourseError: a cell failed; the message holds its number, its source and the error.
@@ -133,11 +142,14 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
     settings = {"timeout": None, "record_timing": False, "coalesce_streams": True, "store_widget_state": False}
     where = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, resources=where, on_cell_start=start, on_cell_executed=end, **settings)
+    clock, processor = time.perf_counter(), processor_seconds()
     try:
         client.execute(env={k: v for k, v in os.environ.items() if k != "GAN_COURSE_FAST"})
     except (CellExecutionError, DeadKernelError) as error:
         told = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
         raise CourseError(f"cell {at + 1} failed. {told}") from None
+    seconds = {"clock": time.perf_counter() - clock, "processor": processor_seconds() - processor}
+    notebook.metadata[TOOK] = {k: round(v) for k, v in seconds.items()} | {"processors": os.cpu_count()}
 
 
 def run(names=(), root: Path = ROOT) -> list[str]:
@@ -183,7 +195,9 @@ def sync(names=(), root: Path = ROOT, check: bool = False, to: str | None = None
         if not check and (to or ("notebooks" if ages[0] > ages[1] else "text")) == "text":
             write(twin, theirs)
         elif not check:
-            write(path, combine_inputs_with_outputs(ours, theirs))
+            joined = combine_inputs_with_outputs(ours, theirs)
+            joined.metadata |= {k: v for k, v in theirs.metadata.items() if k == TOOK}
+            write(path, joined)
     return found
 
 

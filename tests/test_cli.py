@@ -63,6 +63,7 @@ def test_export_is_small_and_samples_alike(run, tmp_path):
     assert card["overrides"]["image_size"] == 16 and card["steps"] == 2 and card["images_seen"] == 8
     assert "photos" not in card["overrides"] and "licence | mine" in out.with_suffix(".md").read_text()
     assert str(tmp_path) not in out.with_suffix(".md").read_text()
+    assert "trained on photos" in out.with_suffix(".md").read_text()  # not the recipe's line about its own data
     z = torch.randn(4, 100)
     a, b = checkpoints.load_generator(run)(z), checkpoints.load_generator(out)(z)
     assert (a - b).abs().max() < 0.01

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb04, nb05
+from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb04, nb05, nb09
 
 loss = F.binary_cross_entropy_with_logits
 
@@ -178,6 +178,34 @@ mean_slope = with_slopes(ls=lambda a, s: s["least squares"] / len(a))
 three_numbers = with_slopes(hinge=lambda a, s: s["hinge"][:3])
 
 
+def always_fid(score):
+    return nb09.protocol_line(score | {"network": "inception"})
+
+
+def value_only(score):
+    return f"FD({score['network']}) {score['value']}" if score["network"] != "inception" else "FID"
+
+
+def line_without(key):
+    return lambda score: nb09.protocol_line(score | {key: "some"})
+
+
+def share_only(to_train, to_held_out, n_train, n_held_out):
+    return (to_train < to_held_out).double().mean()
+
+
+def against_a_half(to_train, to_held_out, n_train, n_held_out):
+    return 2 * share_only(to_train, to_held_out, n_train, n_held_out) - 1
+
+
+def not_stretched(to_train, to_held_out, n_train, n_held_out):
+    return share_only(to_train, to_held_out, n_train, n_held_out) - n_train / (n_train + n_held_out)
+
+
+def other_chance(to_train, to_held_out, n_train, n_held_out):
+    return nb09.beyond_chance(to_train, to_held_out, n_held_out, n_train)
+
+
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
 RIGHT = {
     "00.0": GOOD_CHECK,
@@ -198,6 +226,10 @@ RIGHT = {
     "05.1": nb05.frechet,
     "05.2": nb05.impostor,
     "05.3": nb05.COMPARABLE,
+    "09.1": nb09.protocol_line,
+    "09.2": nb09.CURES,
+    "09.3": nb09.beyond_chance,
+    "09.4": nb09.CARD,
 }
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -266,12 +298,26 @@ WRONG = [
     ("05.2", unscaled_points, "standard deviations"),
     ("05.3", nb05.COMPARABLE | {"d": "no"}, "no bias"),
     ("05.3", nb05.COMPARABLE | {"c": "yes"}, "falls with N"),
+    ("09.1", always_fid, "is no FID"),
+    ("09.1", value_only, "spread is missing"),
+    ("09.1", line_without("n"), "how many images were scored"),
+    ("09.1", line_without("floor"), "Only the floor"),
+    ("09.2", nb09.CURES | {"c": "slow D down"}, "by heart"),
+    ("09.2", nb09.CURES | {"d": "none"}, "risen since step 2,000"),
+    ("09.2", nb09.CURES | {"a": "pray"}, "none of the five"),
+    ("09.3", share_only, "chance alone gives 90 %"),
+    ("09.3", against_a_half, "not one half"),
+    ("09.3", not_stretched, "not stretched"),
+    ("09.3", other_chance, "other way round"),
+    ("09.4", nb09.CARD | {"data": "240 photos of colleagues"}, "did the people agree"),
+    ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
 ]
 
 
 def test_every_exercise_is_tested_three_ways():
 
-    for number in ("00.0", "01.1", "02.1", "04.1", "05.1"):
+    for number in ("00.0", "01.1", "02.1", "04.1", "05.1", "09.1"):
         grade(number, ...)  # loads the notebook's module
     wrong = [number for number, *_ in WRONG]
     assert set(REGISTRY) == set(RIGHT) and all(wrong.count(number) >= 2 for number in RIGHT)
@@ -290,3 +336,53 @@ def test_wrong_answers_are_told_what_is_wrong(number, answer, told):
     state, message = grade(number, answer)
     assert state == "wrong"
     assert re.search(told, message), message
+
+
+FACTS = {
+    "data": {"training images": 2431, "near-duplicates": 0.021},
+    "training": {"steps": 900, "times each image was seen": 23.7},
+    "diagnosis": {"D right on fakes": 0.78, "diversity": 0.83},
+    "measurement": {"frechet": 11.4, "images scored": 270, "draws": 3},
+    "quality": {"precision": 0.7, "precision of real images": 0.8, "recall": 0.2, "recall of real images": 0.8},
+    "honesty": {"copying beyond chance": 0.03},
+    "exploration": {"directions named": 3},
+    "showing": {"walk, kB": 250, "page, MB": 1.4, "lines on the card": 3},
+}
+RUBRIC = {
+    "data": (3, "2,431 shoes, 2.1 % of them twins"),
+    "training": (3, "each seen 23.7 times"),
+    "diagnosis": (3, "D is right on 78 % of fakes"),
+    "measurement": (3, "11.4 with 270 images, three draws"),
+    "quality": (2, "precision .7; recall 0.2 is poor"),
+    "honesty": (3, "3 % beyond chance"),
+    "exploration": (3, "3 directions"),
+    "showing": (3, "a page of 1.4 MB"),
+}
+
+
+def test_rubric_that_the_numbers_allow():
+    assert nb09.review(RUBRIC, FACTS).endswith("total        23/24")
+    assert nb09.review(RUBRIC | {"training": (1, "900 steps")}, FACTS).endswith(
+        "total        21/24"
+    )  # modesty is allowed
+
+
+@pytest.mark.parametrize("blank", [{}, {name: (..., ...) for name in nb09.CRITERIA}])
+def test_blank_rubric(blank):
+    assert nb09.review(blank, FACTS) == "The rubric is still blank. Replace the ... and run the cell again."
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "told"),
+    [
+        ("data", (..., "2,431"), "still blank"),
+        ("data", (3, " "), "still blank"),
+        ("training", (4, "23.7 times"), "must be 0, 1, 2 or 3"),
+        ("honesty", (3, "it does not copy, I looked"), "quote one of the run's numbers.*0.03"),
+        ("measurement", (3, "my distance is 3.4"), "quote one"),
+        ("quality", (3, "recall is 0.2"), "'and recall at least half of theirs'; the run's numbers allow 2"),
+    ],
+)
+def test_rubric_that_they_do_not_allow(name, line, told):
+    found = nb09.review(RUBRIC | {name: line}, FACTS)
+    assert found.startswith("Not yet:") and found.count("\n") == 1 and re.search(f"- {name}: .*{told}", found)

@@ -18,7 +18,7 @@ def pixels(widget):
 
 def tick(box, times=1):
     for _ in range(times):
-        box.ticker.value += 1
+        box.tick(box.clock, {})
 
 
 def test_playing_trains_and_pausing_stops():
@@ -27,14 +27,14 @@ def test_playing_trains_and_pausing_stops():
     tick(box)
     assert box.gan.steps == 0  # not playing yet
     box.play.value = True
-    assert getattr(box.ticker, lab.PLAYING) and box.play.description == "Pause"
+    assert box.clock.playing and box.play.description == "Pause"
     tick(box, 3)
     assert box.gan.steps >= 3 and len(box.gan.frames) == 4
     assert (pixels(box.picture) != start).any() and f"step {box.gan.steps}:" in box.caption.value
     box.play.value = False
     steps = box.gan.steps
     tick(box)
-    assert box.gan.steps == steps and not getattr(box.ticker, lab.PLAYING)
+    assert box.gan.steps == steps and not box.clock.playing
 
 
 def test_step_and_scrub_and_go_on():
@@ -76,7 +76,7 @@ def test_choices_act():
     box.advance(1)
     assert "of 2 modes" in box.caption.value
     box.speed.value = "slow: 1 step a frame"
-    assert box.ticker.interval == 250
+    assert box.clock.interval == 250
 
 
 def test_drawing_is_typed_and_an_empty_one_is_told():

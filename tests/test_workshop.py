@@ -89,6 +89,8 @@ def test_run_and_compare(root: Path, monkeypatch, capsys) -> None:
     assert picture.outputs[0].metadata == {"image/png": {"alt": "A black square.", "width": 50}}
     assert picture.outputs[0].data["text/plain"] == "A black square."
     assert 'on line 5 of your code: `return frames @ "nothing"`' in exercise.outputs[0].text
+    took = notebook.metadata.pop(workshop.TOOK)
+    assert took["clock"] >= 1 and took["processor"] >= 1 and took["processors"] == os.cpu_count()
     assert notebook.metadata == {"kernelspec": workshop.KERNEL, "language_info": {"name": "python"}}
     assert workshop.sync(root=root, check=True) == [] and workshop.address(root=root, check=True) == []
 
@@ -126,7 +128,8 @@ def test_sync_takes_the_newer_side_and_keeps_outputs(root: Path) -> None:
         new_code_cell("1", outputs=[new_output("stream", text="1")]),
         new_code_cell("2"),
     ]
-    workshop.write(path, new_notebook(cells=cells))
+    took = {"clock": 9, "processor": 8, "processors": 2}
+    workshop.write(path, new_notebook(cells=cells, metadata={workshop.TOOK: took}))
     assert workshop.sync(root=root, check=True) == ["small: twin and notebook differ from cell 1 on."]
     assert twin.read_text() == TWIN
     os.utime(twin, (0, 0))
@@ -135,7 +138,9 @@ def test_sync_takes_the_newer_side_and_keeps_outputs(root: Path) -> None:
     twin.write_text(twin.read_text().replace("2", "3") + '\n# %% tags=["nbval-skip"]\n4\n')
     os.utime(path, (0, 0))
     workshop.sync(root=root)
-    _, one, three, four = nbformat.read(path, as_version=4).cells
+    joined = nbformat.read(path, as_version=4)
+    assert joined.metadata[workshop.TOOK] == took
+    _, one, three, four = joined.cells
     assert (one.outputs[0].text, three.source, four.metadata) == ("1", "3", {"tags": ["nbval-skip"]})
     once = path.read_text()
     workshop.write(path, nbformat.read(path, as_version=4))

@@ -1,7 +1,7 @@
 """A laboratory for GANs in the plane, live: choose, play, slow down, scrub back. And a slider through pictures.
 
-Playing is driven by ticks of a hidden Play widget in the browser, for callbacks reach the kernel between cells only,
-and Colab shows nothing that a background thread updates. The browser holds a tick back until the last one is answered.
+Playing is driven by a clock in the browser, for callbacks reach the kernel between cells only, and Colab shows nothing
+that a background thread updates.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import threading
 import time
 from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 from PIL import Image, ImageColor, ImageDraw
 
 from ..animate import animate
@@ -21,7 +23,6 @@ from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
 from .training import png
 
 SIZE, BANDS = 400, 20  # pixels of a picture's side; colours of D's field
-PLAYING = "playing" if "playing" in widgets.Play.class_trait_names() else "_playing"  # ipywidgets 8, and 7
 KEEP = 600  # frames of history; beyond, every second one is dropped
 STOPS = 200  # of the time slider
 FAKE_AREA, REAL_AREA = "#E69F00", "#56B4E9"  # paler colours of Okabe & Ito for D's field
@@ -137,7 +138,38 @@ SKETCH = """\
 ..#........#..
 ....#....#....
 ......##......"""
-SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 25), "20 steps a frame": (20, 25)}  # steps, ms
+SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 30), "20 steps a frame": (20, 30)}  # steps, ms
+CLOCK_JS = """
+const AHEAD = 2;  // ticks on their way at a time: the kernel works on one while the answer to the other travels
+export default {
+  initialize({ model }) {
+    let run = 0;
+    function tick(mine) {
+      if (mine === run && model.get("playing")) model.send({ run, sent: performance.now() });
+    }
+    model.on("change:playing", () => {
+      run += 1;
+      for (let k = 0; k < AHEAD; k++) setTimeout(tick, k * model.get("interval"), run);
+    });
+    model.on("msg:custom", ({ run: mine, sent }) => {
+      setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
+    });
+  },
+  render() {},
+};
+"""
+
+
+class Clock(anywidget.AnyWidget):
+    """Sends a message from the browser every `interval` ms, while `playing`; each must be sent back.
+
+    A synchronised value, as of `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves; and
+    with ipywidgets 7, Play starts only when it is clicked itself.
+    """
+
+    _esm = CLOCK_JS
+    playing = traitlets.Bool(False).tag(sync=True)
+    interval = traitlets.Int(30).tag(sync=True)
 
 
 class Lab(widgets.VBox):
@@ -174,7 +206,7 @@ class Lab(widgets.VBox):
             widgets.Button(description=name, layout=widgets.Layout(width="96px"))
             for name in ("Step", "Reset", "Save GIF")
         )
-        self.ticker = widgets.Play(max=10**8, interval=25, layout=widgets.Layout(display="none"))
+        self.clock = Clock(layout=widgets.Layout(display="none"))
         self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{SIZE}px", height=f"{SIZE}px"))
         self.picture.add_class("gan-lab")
         self.caption, self.lock = widgets.HTML(), threading.Lock()
@@ -184,14 +216,14 @@ class Lab(widgets.VBox):
         self.time.observe(self.show, "value")
         self.play.observe(self.switch, "value")
         self.speed.observe(self.switch, "value")
-        self.ticker.observe(self.tick, "value")
+        self.clock.on_msg(self.tick)
         self.one.on_click(lambda _: self.advance(1))
         self.reset.on_click(self.restart)
         self.save.on_click(self.save_gif)
         buttons = [widgets.HBox([self.play, self.one]), widgets.HBox([self.reset, self.save]), self.time]
         choices = [self.data, self.text, self.loss, self.g_lr, self.d_lr, self.d_steps, self.seed, self.speed]
         right = widgets.VBox([self.picture, self.caption], layout=widgets.Layout(width=f"{SIZE + 20}px"))
-        left = widgets.VBox([*choices, *buttons, self.ticker])
+        left = widgets.VBox([*choices, *buttons, self.clock])
         for control in (*choices, self.time):
             control.layout.width = "300px"
         super().__init__([widgets.HBox([left, right]), widgets.HTML(LEGEND)])
@@ -215,13 +247,13 @@ class Lab(widgets.VBox):
         """Follow the Play button and the speed."""
         on = self.play.value
         self.play.description, self.play.icon = ("Pause", "pause") if on else ("Play", "play")
-        self.ticker.interval = SPEEDS[self.speed.value][1]
-        setattr(self.ticker, PLAYING, on)
+        self.clock.interval, self.clock.playing = SPEEDS[self.speed.value][1], on
 
-    def tick(self, change) -> None:
+    def tick(self, clock: Clock, message: dict, buffers=()) -> None:
         """A tick of the browser's clock. One that comes while another is at work is let go."""
-        if self.play.value and change.new > change.old:
+        if self.play.value:
             self.advance(SPEEDS[self.speed.value][0], seconds=0.025)
+        clock.send(message)
 
     def advance(self, steps: int, seconds: float = float("inf")) -> None:
         """Train `steps` steps, fewer if they take longer than `seconds`, and show where that leads."""

@@ -13,7 +13,8 @@
 # | Data | `faces`: 9,000 cartoon faces, 64×64, in the repository, no download |
 # | Words introduced | generator, discriminator, latent vector, fixed noise, recipe |
 #
-# Run the cells from top to bottom with Shift-Enter. Wherever it says **Predict**, write your guess down before you run
+# Run the cells from top to bottom with Shift-Enter. All words and letters of the course stand in its
+# [glossary](glossary.md). Wherever it says **Predict**, write your guess down before you run
 # the next cell. It feels slow and is the quickest way to learn: a wrong guess that you wrote down is hard to forget.
 
 # %% tags=["nbval-ignore-output"]
@@ -133,7 +134,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Above is the walk through latent space, below the cross-fade of its two ends. In the middle of the walk there is *one*
+# Above is the walk from one latent vector to the other, below the cross-fade of its two ends. In the middle of the walk there is *one*
 # face: the generator has no other way to answer. How good it is depends on the minute of training; try the generator that
 # trained longer, below.
 

@@ -34,7 +34,7 @@ here = setup_notebook()
 # 2. As the generated images move further and further from the real ones, does G's gradient grow, stay or shrink?
 # 3. Both players follow their own gradient downhill. Must they come to rest?
 #
-# Letters that this notebook, and the rest of the course, uses:
+# Letters that this notebook uses ([all words and letters of the course](glossary.md)):
 #
 # | | |
 # |---|---|
@@ -576,7 +576,7 @@ print(f"GAN,   1 pass:   modes covered {covered['non-saturating']}, {on_ring['no
 # diffusion models into one to four passes, with a discriminator as teacher
 # ([2311.17042](https://arxiv.org/abs/2311.17042), [2405.14867](https://arxiv.org/abs/2405.14867)); in speech vocoders
 # ([2010.05646](https://arxiv.org/abs/2010.05646)) and super-resolution ([2107.10833](https://arxiv.org/abs/2107.10833)); and
-# by itself: R3GAN ([2501.05441](https://arxiv.org/abs/2501.05441)) reports an FID of 1.96 on CIFAR-10 in one pass. That
+# by itself: R3GAN ([2501.05441](https://arxiv.org/abs/2501.05441)) reports an FID (notebook 05) of 1.96 on CIFAR-10 in one pass. That
 # diffusion overtook GANs on images is [2105.05233](https://arxiv.org/abs/2105.05233). Whoever distils, restores, compresses or
 # needs images in milliseconds meets a discriminator again: the game you have just studied.
 

@@ -392,9 +392,10 @@ plots.show(
 
 # %% [markdown]
 # ### Disconnect and resume
-# A laptop sleeps, Colab disconnects, a cat finds the power button. Each run saves itself every minute and when stopped, and
-# every random draw is derived from the seed and the step. So a resumed run is not *similar* to an uninterrupted one: on the
-# processor it is equal, bit for bit. Here is the proof on a tiny run.
+# A laptop sleeps, Colab disconnects, a cat finds the power button. Each run saves a **checkpoint** every minute and when
+# stopped: a file with all that it needs to go on, both nets, the average, the optimisers, the history. And every random
+# draw is derived from the seed and the step. So a resumed run is not *similar* to an uninterrupted one: on the processor it
+# is equal, bit for bit. Here is the proof on a tiny run.
 
 # %%
 import shutil
@@ -483,6 +484,8 @@ plots.show(
 
 # %% [markdown]
 # ## 11. Exercises
+# Replace each `...` and run the cell; `hint("02.1")` gives a nudge, `solution("02.1")` shows one way. Blanks do no harm.
+#
 # **Exercise 1: a generator for 32 pixels.** Give its layers as (channels in, channels out, kernel, stride, padding), from a
 # latent vector of 100 numbers to 3 channels.
 
@@ -537,6 +540,6 @@ check("02.3", update_ema)
 # for example; G then learns little.
 # </details>
 #
-# **Papers:** Radford et al. 2016, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434); Goodfellow et al. 2014,
+# **Next:** [03 · The failure lab](03_failure_lab.ipynb). **Papers:** Radford et al. 2016, [arXiv:1511.06434](https://arxiv.org/abs/1511.06434); Goodfellow et al. 2014,
 # [arXiv:1406.2661](https://arxiv.org/abs/1406.2661); Liu et al. 2015 (CelebA), [arXiv:1411.7766](https://arxiv.org/abs/1411.7766);
 # Yazıcı et al. 2019 (averaging), [arXiv:1806.04498](https://arxiv.org/abs/1806.04498).

@@ -346,7 +346,7 @@ for n in (100, 1000, 4000):
 
 # %% [markdown]
 # ## 7. KID: right on average, at any N
-# The **kernel distance**, KID with Inception's features, compares all pairs: how alike are two fakes, two reals, a fake and a
+# The **kernel distance**, **KID** with Inception's features, compares all pairs: how alike are two fakes, two reals, a fake and a
 # real, in a kernel $k(x, y) = (x\cdot y / D + 1)^3$? Leaving out each image's pair with itself, its *expectation* is the
 # true value for every N, so it may come out below zero. **Unbiased is not precise**: it scatters, and it says by how much.
 #
@@ -608,6 +608,8 @@ plots.show(
 # chosen one again on fresh latents, and say how it was chosen.
 #
 # ## 12. Exercises
+# Replace each `...` and run the cell; `hint("05.1")` gives a nudge, `solution("05.1")` shows one way. Blanks do no harm.
+#
 # **Exercise 1: the Fréchet distance.** From features `a` (N, D) and `b` (M, D), with the nuclear norm (the sum of singular
 # values): centre each set and divide by √(N − 1) to get A and B, whose $A^\top A$ are the covariances.
 
@@ -692,7 +694,7 @@ print({name: round(value, 2) for name, value in precision_recall(Pairs(stray, re
 # resize, the reference, the choice of the best.
 # </details>
 #
-# **Papers:** Heusel et al. 2017 (FID), [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Bińkowski et al. 2018 (KID),
+# **Next:** [06 · Class by class](06_class_conditional.ipynb). **Papers:** Heusel et al. 2017 (FID), [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Bińkowski et al. 2018 (KID),
 # [arXiv:1801.01401](https://arxiv.org/abs/1801.01401); Kynkäänniemi et al. 2019, [arXiv:1904.06991](https://arxiv.org/abs/1904.06991);
 # Naeem et al. 2020, [arXiv:2002.09797](https://arxiv.org/abs/2002.09797); Salimans et al. 2016, [arXiv:1606.03498](https://arxiv.org/abs/1606.03498);
 # Parmar et al. 2022 (resizing), [arXiv:2104.11222](https://arxiv.org/abs/2104.11222); Meehan et al. 2020 (copying),
