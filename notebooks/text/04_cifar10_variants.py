@@ -160,7 +160,7 @@ for name in ("lin-cifar10", "genzoo-cifar10"):
 # point. Scale and shift must teach it back. That, and the widths, are choices. The word 'linear' is not.
 #
 # ## 3. Contrast two: the kernel
-# GenZoo and the FID project use 5×5 kernels with stride 2. The others use 4×4. A transposed convolution lays its kernel
+# GenZoo and `dcgan-fid-cifar10` use 5×5 kernels with stride 2. The others use 4×4. A transposed convolution lays its kernel
 # down at every input pixel, `stride` pixels apart, and adds. Count how often each output pixel is reached, its
 # **coverage**, with a kernel of ones on a map of ones:
 
@@ -486,7 +486,7 @@ plots.show(figure, alt="Five distances for each size: those of the net at the im
 #
 # ## 5. Contrast four: the targets
 # All four nets were trained with other targets for D than 1 and 0, one only in its code. convDCGAN and linDCGAN use .95
-# for real and .05 for fake images; the FID project draws them from [.9, 1] and [0, .1]. These are **soft targets**.
+# for real and .05 for fake images; `dcgan-fid-cifar10` draws them from [.9, 1] and [0, .1]. These are **soft targets**.
 # GenZoo's README and GenZoo's code are two different recipes:
 
 # %%
@@ -696,7 +696,7 @@ plots.show(plots.grid(after[0], columns=12, scale=4), alt="Above: twelve images 
 # overlooked.
 #
 # ## 7. From Keras, to the pixel
-# GenZoo and the FID project were written for Keras. Two of its conventions differ from PyTorch's without an error
+# GenZoo and `dcgan-fid-cifar10` were written for Keras. Two of its conventions differ from PyTorch's without an error
 # message.
 #
 # ### `same`
@@ -735,7 +735,7 @@ plots.show(plots.grid(torch.cat([good, shifted]), columns=12, scale=4), alt="Abo
 #
 # ### Momentum
 # Keras' BatchNorm has `momentum=.99`, PyTorch's has `momentum=.1`. In Keras it is the share of the *old* average that
-# stays; in PyTorch the share of the *new* batch that comes in. So .99 becomes **.01** (and .9, the FID project's, becomes
+# stays; in PyTorch the share of the *new* batch that comes in. So .99 becomes **.01** (and .9, as in `dcgan-fid-cifar10`, becomes
 # .1). **Predict:** somebody copies .99 as it is. Which of these change: the losses in training, the samples in evaluation
 # mode? For better or worse after 60 steps?
 
