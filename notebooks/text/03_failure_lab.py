@@ -61,7 +61,7 @@ plots.show(
 # | kinds | is a mode (or class) missing? the dotted line is the fair share | most bars near the line |
 # | gradients | does each net still get a lesson? | both alive, no cliff |
 # | D calls real | does D know what it is talking about? does it know *unseen* real images? | the three lines not far apart |
-# | against real | diversity: mean distance between two samples, 1 is the data's; Fréchet distance to unseen data | near 1; falling |
+# | against real | diversity: mean distance between two samples, 1 is the data's; Fréchet distance (notebook 05) to unseen data | near 1; falling |
 #
 # The kinds of clothes are told by the course's `fashion-net`, and the distance is taken in its features (notebook 05 says how
 # to read such a number; here it is enough that lower is nearer).
@@ -690,7 +690,7 @@ check("03.3", r1)
 # [arXiv:1701.04862](https://arxiv.org/abs/1701.04862); Sønderby et al. 2017 (instance noise),
 # [arXiv:1610.04490](https://arxiv.org/abs/1610.04490); Heusel et al. 2017 (two time scales),
 # [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Gulrajani et al. 2017 (gradient penalty),
-# [arXiv:1704.00028](https://arxiv.org/abs/1704.00028); Miyato et al. 2018 (spectral normalisation),
+# [arXiv:1704.00028](https://arxiv.org/abs/1704.00028); Miyato et al. 2018 (spectral normalisation: notebook 07),
 # [arXiv:1802.05957](https://arxiv.org/abs/1802.05957); Salimans et al. 2016 (one-sided label smoothing),
 # [arXiv:1606.03498](https://arxiv.org/abs/1606.03498); Zhao et al. 2020 (DiffAugment),
 # [arXiv:2006.10738](https://arxiv.org/abs/2006.10738); Lucic et al. 2018 (losses compared over seeds),
