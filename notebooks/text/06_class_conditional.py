@@ -252,7 +252,7 @@ for name, recipe in ways.items():
 
 # %% [markdown]
 # **Predict.** Which way gives the best images after the same 64,000 images? Which the most varied? The cell trains all four,
-# about twenty seconds each on two idle cores.
+# about half a minute each on two idle cores.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers.callbacks import Progress
