@@ -45,6 +45,7 @@ import torch
 from gan_helpers import plots
 from gan_helpers.failures import clothes, panel, points, record, results
 
+torch.set_num_threads(1)  # as in the record: two threads add in another order, and these runs grow that apart
 short = here.pick(cpu={}, gpu={}, test={"steps": 20, "every": 10})
 ring, wardrobe = points(**short), clothes(**short)
 plots.show(
@@ -68,7 +69,8 @@ plots.show(
 #
 # **How this notebook knows.** One run proves nothing about GANs. Each failure and each cure below was run with five seeds, and
 # counts as *shown* only if the ranges of the five do not touch. `python -m gan_helpers.failures` repeats it. The lines
-# under each chart are that record.
+# under each chart are that record. Your own charts may differ from those described here: another processor rounds otherwise,
+# and a GAN makes another run of it.
 
 # %% [markdown]
 # ## 2. Mode collapse

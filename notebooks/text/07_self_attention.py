@@ -395,7 +395,7 @@ others = ~torch.eye(16, dtype=torch.bool)
 print(f"two queries of one image have {common[:, others].mean():.0%} of their attention in common")
 
 # %% [markdown]
-# More than nine tenths. Whatever the query, this small net looks somewhat more at the garment than at the background, and most at a few positions of
+# Nearly nine tenths in the run kept here. Whatever the query, this small net looks somewhat more at the garment than at the background, and most at a few positions of
 # it: its attention is nearly the same *average* for all. That can be of use, for every position learns something about the whole. But it is not the story
 # that is usually told beside such pictures, in which each part looks at its counterpart. Measure before you tell.
 #
