@@ -86,7 +86,7 @@ def in_browser(source: str, keys: int) -> list[str]:
         with lab(Path(folder)) as page:
             open_notebook(page, "explore.ipynb")
             run_all(page, 300)
-            page.locator("img.gan-view").evaluate(WATCH)
+            page.locator(".gan-view img").evaluate(WATCH)
             knob = page.locator(".gan-explorer .widget-slider:visible", has_text="first layer 1").locator(
                 ".noUi-handle"
             )

@@ -35,13 +35,14 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
     with lab(tmp_path) as page:
         open_notebook(page, "small.ipynb")
         run_all(page)
-        handle, picture = page.locator(".widget-slider").locator(HANDLE), page.locator("img.widget-image.gan-pixels")
-        caption = page.locator(".widget-html-content")
+        handle, picture = page.locator(".widget-slider").locator(HANDLE), page.locator("figure img")
+        caption = page.locator("figure figcaption")
         picture.wait_for()
         start = pixels(picture)
         assert len(start) == 32 * 32 * 4
         assert picture.evaluate("e => [e.width, getComputedStyle(e).imageRendering]") == [200, "pixelated"]
         assert "from seed 0 to seed 1" in caption.inner_text()
+        assert "from seed 0 to seed 1" in picture.get_attribute("alt")
         assert handle.get_attribute("role") == "slider" or "ui-slider-handle" in handle.get_attribute("class")
 
         def act(action) -> float:
@@ -117,6 +118,8 @@ def test_live_view_while_the_cell_trains_and_interrupt_keeps_everything(tmp_path
         assert images.element_handles()[0].evaluate("(a, b) => a === b", elements[0])  # in place, not drawn below
         assert later[0] != grid and later[1] != curves and later[2] != said
         assert "left" in said and "left" in later[2] and images.count() == 2
+        words_of = [image.get_attribute("alt") for image in images.all()]
+        assert "generated images at step" in words_of[0] and "Curves of the losses up to step" in words_of[1]
         page.evaluate("() => { window.jupyterapp.commands.execute('notebook:interrupt-kernel') }")
         stopped = page.locator(".jp-OutputArea-output", has_text="Stopped at step")
         stopped.wait_for(timeout=60_000)

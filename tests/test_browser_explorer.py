@@ -44,7 +44,7 @@ def test_explorer_in_jupyterlab(tmp_path, record_property):
     with lab(tmp_path) as sheet:
         open_notebook(sheet, "explore.ipynb")
         run_all(sheet, 120)
-        picture, words = sheet.locator("img.gan-view"), sheet.locator(".gan-explorer [role=status]")
+        picture, words = sheet.locator(".gan-view img"), sheet.locator(".gan-explorer [role=status]")
         picture.wait_for()
         assert len(start := pixels(picture)) == 32 * 32 * 4
         assert picture.evaluate("e => [e.width, getComputedStyle(e).imageRendering]") == [200, "pixelated"]

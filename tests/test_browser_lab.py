@@ -22,10 +22,11 @@ def test_lab(tmp_path: Path, record_property) -> None:
     with lab(tmp_path) as page:
         open_notebook(page, "lab.ipynb")
         run_all(page)
-        picture = page.locator("img.widget-image.gan-lab")
-        caption = page.locator(".widget-html-content", has_text="step")
+        picture = page.locator(".gan-lab img")
+        caption = page.locator(".gan-lab figcaption")
         picture.wait_for()
         assert picture.evaluate("e => [e.naturalWidth, e.naturalHeight, e.width]") == [400, 400, 400]
+        assert picture.get_attribute("alt") == caption.inner_text()
         assert caption.evaluate(STEP) == 0 and "0 of 8 modes" in caption.inner_text()
         start = pixels(picture)
         for name in ("data", "loss", "D steps", "seed", "speed", "time", "G's rate", "D's rate"):

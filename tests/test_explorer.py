@@ -196,7 +196,7 @@ def test_controls_and_view_follow_each_other(tmp_path):
         c[name].value = value
         assert (pixels(view.picture) != before).any() and (pixels(view.picture) == shown(e)).all(), name
     c["pad"].place = (1.0, -0.5)
-    assert c["x"].value == 1.0 and c["y"].value == -0.5 and "+1.00 across" in c["pad"].alt
+    assert c["x"].value == 1.0 and c["y"].value == -0.5 and "+1.00 across" in view.picture.alt
     c["Reset"].click()
     assert c["pad"].place == (0, 0) and c["direction 2"].value == 0 and c["psi"].value == 1
     c["Undo"].click()
@@ -224,7 +224,7 @@ def test_path_arithmetic_code_and_neighbours_through_the_controls(tmp_path):
     assert clip.n_frames > 50 and "8 s" in view.message.value
     c["Into A"].click()
     c["Show A − B + C"].click()
-    assert e.view.base == "sum" and "arithmetic" in view.caption.value
+    assert e.view.base == "sum" and "arithmetic" in view.picture.caption
     c["Write the code"].click()
     assert c["code"].value == e.code()
     c["Find nearest"].click()

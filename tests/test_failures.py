@@ -127,8 +127,8 @@ def test_clinic_treats():
     clinic = Clinic(steps=16)
     clinic.boxes["R1 (1)"].value = True
     clinic.button.click()
-    assert "r1=1.0" in clinic.caption.value and "step 16" in clinic.caption.value
+    assert "r1=1.0" in clinic.code.value and "step 16" in clinic.picture.caption
     assert clinic.picture.value[:4] == b"\x89PNG"
     first, clinic.failure.value = clinic.picture.value, "oscillation"
     clinic.button.click()
-    assert "momentum=0.9" in clinic.caption.value and clinic.picture.value != first
+    assert "momentum=0.9" in clinic.code.value and clinic.picture.value != first

@@ -18,50 +18,50 @@ def pixels(widget):
 
 def tick(box, times=1):
     for _ in range(times):
-        box.tick(box.clock, {})
+        box.tick(box.screen, {})
 
 
 def test_playing_trains_and_pausing_stops():
     box = Lab()
-    start = pixels(box.picture)
+    start = pixels(box.screen)
     tick(box)
     assert box.gan.steps == 0  # not playing yet
     box.play.value = True
-    assert box.clock.playing and box.play.description == "Pause"
+    assert box.screen.playing and box.play.description == "Pause"
     tick(box, 3)
     assert box.gan.steps >= 3 and len(box.gan.frames) == 4
-    assert (pixels(box.picture) != start).any() and f"step {box.gan.steps}:" in box.caption.value
+    assert (pixels(box.screen) != start).any() and f"step {box.gan.steps}:" in box.screen.caption
     box.play.value = False
     steps = box.gan.steps
     tick(box)
-    assert box.gan.steps == steps and not box.clock.playing
+    assert box.gan.steps == steps and not box.screen.playing
 
 
 def test_step_and_scrub_and_go_on():
     box = Lab("spiral", "hinge")
-    first = pixels(box.picture)
+    first = pixels(box.screen)
     box.one.click()
     box.one.click()
-    last = pixels(box.picture)
+    last = pixels(box.screen)
     assert box.gan.steps == 2
     box.time.value = 0
-    assert (pixels(box.picture) == first).all() and "step 0:" in box.caption.value
+    assert (pixels(box.screen) == first).all() and "step 0:" in box.screen.caption
     box.time.value = lab.STOPS
-    assert (pixels(box.picture) == last).all()
+    assert (pixels(box.screen) == last).all()
     box.time.value = 0
     box.one.click()
-    assert box.time.value == lab.STOPS and "step 3:" in box.caption.value
+    assert box.time.value == lab.STOPS and "step 3:" in box.screen.caption
 
 
 def test_same_seed_same_pictures_and_reset():
     box, again = Lab(seed=3), Lab(seed=3)
     for each in (box, again):
         each.advance(4)
-    assert box.picture.value == again.picture.value
+    assert box.screen.value == again.screen.value
     box.reset.click()
     assert box.gan.steps == 0 and len(box.gan.frames) == 1
     box.advance(4)
-    assert box.picture.value == again.picture.value
+    assert box.screen.value == again.screen.value
 
 
 def test_choices_act():
@@ -74,16 +74,16 @@ def test_choices_act():
     assert box.gan.steps == 1 and box.gan.g_lr == 1e-2 and box.gan.d_steps == 4
     box.data.value = "two bumps (1-D)"
     box.advance(1)
-    assert "of 2 modes" in box.caption.value
+    assert "of 2 modes" in box.screen.caption
     box.speed.value = "slow: 1 step a frame"
-    assert box.clock.interval == 250
+    assert box.screen.interval == 250
 
 
 def test_drawing_is_typed_and_an_empty_one_is_told():
     box = Lab("drawing")
-    assert box.text.layout.display is None and "modes" not in box.caption.value
+    assert box.text.layout.display is None and "modes" not in box.screen.caption
     box.text.value = "..."
-    assert "empty" in box.caption.value
+    assert "empty" in box.said.value
     box.text.value = "##\n##"
     assert len(box.gan.shape.points) == 4
     box.data.value = "ring"
@@ -115,7 +115,7 @@ def test_gif(tmp_path, monkeypatch):
     box.save.click()
     with Image.open(tmp_path / "exports" / "ring-non-saturating.gif") as image:
         assert image.n_frames == 4 and image.size == (lab.SIZE, lab.SIZE)
-    assert "Saved 4 frames" in box.caption.value
+    assert "Saved 4 frames" in box.said.value
 
 
 def test_real_and_generated_are_where_they_belong():
@@ -153,7 +153,7 @@ def test_filmstrip_and_flipbook():
     book = flipbook([strip, strip.rotate(180)], ["first", "second"], "page")
     first = pixels(book.picture)
     book.slider.value = 1
-    assert book.caption.value == "second" and (pixels(book.picture) == first[::-1, ::-1]).all()
+    assert book.picture.caption == "second" and (pixels(book.picture) == first[::-1, ::-1]).all()
 
 
 def test_unknown_data_is_named():

@@ -16,11 +16,10 @@ from .clinic import Clinic
 from .explorer import explore
 from .flipbook import flipbook
 from .lab import Lab, filmstrip
-from .training import LiveView, png, scrub
+from .picture import Picture
+from .training import LiveView, scrub
 
 __all__ = ["Clinic", "Lab", "LiveView", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
-
-CRISP = "<style>.gan-pixels { image-rendering: pixelated }</style>"
 
 
 def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), size: int = 256) -> widgets.VBox:
@@ -32,14 +31,12 @@ def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), siz
         size: how large the image is shown, in pixels of the page.
 
     Returns:
-        A box with the parts `slider`, `picture` and `caption`, which says in words where the slider stands.
+        A box with the parts `slider` and `picture`, whose caption says where the slider stands.
     """
     net = copy.deepcopy(generator).eval().requires_grad_(False)
     stops = [draw_z(1, net.latent_dim, seed) for seed in seeds]
     slider = widgets.FloatSlider(min=0, max=len(seeds) - 1, step=0.02, description="walk", readout=False)
-    picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{size}px", height=f"{size}px"))
-    picture.add_class("gan-pixels")
-    caption, drawing = widgets.HTML(), threading.Lock()
+    picture, drawing = Picture(width=size, crisp=True), threading.Lock()
 
     def draw(change=None) -> None:
         drawn = None
@@ -48,13 +45,13 @@ def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), siz
                 drawn = slider.value
                 i = min(int(drawn), len(seeds) - 2)
                 image = generate(net, slerp(stops[i], stops[i + 1], drawn - i))  # (1, C, S, S)
-                picture.value = png(Image.fromarray(to_hwc(image)[0]))
-                caption.value = f"{CRISP}{drawn - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
+                words = f"{drawn - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
+                picture.show(Image.fromarray(to_hwc(image)[0]), f"Generated image, {words}", words)
             finally:
                 drawing.release()
 
     draw()
     slider.observe(draw, "value")
-    box = widgets.VBox([slider, picture, caption])
-    box.slider, box.picture, box.caption = slider, picture, caption
+    box = widgets.VBox([slider, picture])
+    box.slider, box.picture = slider, picture
     return box

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 
 from ..failures import CASES, Patient, call, panel, points
-from .flipbook import figure_png
+from .picture import Picture, figure_png
 
 TREATMENTS = {
     "two time scales (d_lr × 5)": lambda how: {"d_lr": 5 * how.get("d_lr", 2e-3)},
@@ -21,7 +21,7 @@ class Clinic(widgets.VBox):
     """Choose a failure, tick treatments, press *Treat*; the chart grows while the patient trains.
 
     Attributes:
-        failure, boxes, button, picture, caption: its parts; `boxes` name → checkbox.
+        failure, boxes, button, picture, code: its parts; `boxes` name → checkbox.
 
     Args:
         steps: of each training.
@@ -33,27 +33,25 @@ class Clinic(widgets.VBox):
         self.failure = widgets.Dropdown(options=names, description="failure")
         self.boxes = {name: widgets.Checkbox(description=name, indent=False) for name in TREATMENTS}
         self.button = widgets.Button(description="Treat", icon="heartbeat")
-        self.picture, self.caption = widgets.Image(format="png"), widgets.HTML("Nothing tried yet.")
-        self.picture.layout.max_width = "100%"
+        self.picture, self.code = Picture(), widgets.HTML("Nothing tried yet.")
         self.button.on_click(self.treat)
         columns = widgets.GridBox(list(self.boxes.values()))
         columns.layout.grid_template_columns = "repeat(3, 220px)"
-        super().__init__([widgets.HBox([self.failure, self.button]), columns, self.caption, self.picture])
+        super().__init__([widgets.HBox([self.failure, self.button]), columns, self.code, self.picture])
 
     def treat(self, button=None) -> None:
         """Train the patient with what is ticked."""
         how = dict(CASES[self.failure.value].switch)
         for name, box in self.boxes.items():
             how |= TREATMENTS[name](how) if box.value else {}
-        self.button.disabled = True
+        self.button.disabled, self.code.value = True, f"<code>{call(points, how)}</code>"
         try:
             points(steps=self.steps, every=self.steps // 8, live=self.show, **how)
         finally:
             self.button.disabled = False
-        self.caption.value = f"<code>{call(points, how)}</code>: {self.caption.value}"
 
     def show(self, patient: Patient) -> None:
         """The chart so far."""
         last = patient.last
-        self.picture.value = figure_png(panel({"patient": patient}))
-        self.caption.value = f"step {last.step}: {last.kinds} of 8 modes, distance {last.distance:.2f}"
+        words = f"step {last.step}: {last.kinds} of 8 modes, distance {last.distance:.2f}"
+        self.picture.show(figure_png(panel({"patient": patient})), f"The patient's chart, {words}", words)

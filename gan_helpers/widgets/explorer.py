@@ -18,15 +18,14 @@ from ..data import ImageSet
 from ..errors import CourseError
 from ..plots import grid, to_hwc
 from .pad import Pad
+from .picture import Picture, png
 from .state import REACH, SETS, Explorer, label
-from .training import png
 
 STEPS = 100  # of the path slider
 SLIDERS = 8
 START = {"max_width": "100%", "align_self": "flex-start"}  # not stretched over the panel
 WIDE = {"description_width": "110px"}
 STYLE = """<style>
-.gan-explorer .gan-view, .gan-explorer .gan-pixels { image-rendering: pixelated }
 .gan-explorer .widget-tab-contents, .gan-explorer .jupyter-widget-tab-contents { padding: 8px; overflow: hidden }
 .gan-explorer .gan-say { min-height: 1.6em }
 .gan-meter th { text-align: left; padding-right: 1em } .gan-meter td { padding-right: 1em }
@@ -39,10 +38,8 @@ class ExplorerView:
     def __init__(self, explorer: Explorer, size: int) -> None:
         self.explorer, self.controls, self.syncs = explorer, {}, []
         self.drawn, self.drawing = None, threading.Lock()
-        side = f"{size}px"
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=side, height=side))
+        self.picture, self.message = Picture(width=size, crisp=True), widgets.HTML()
         self.picture.add_class("gan-view")
-        self.caption, self.message = widgets.HTML(), widgets.HTML()
         self.message.add_class("gan-say")
         panels = {
             "Directions": self.directions(),
@@ -57,7 +54,7 @@ class ExplorerView:
         for i, title in enumerate(panels):
             tabs.set_title(i, title)
         self.controls["tabs"] = tabs
-        left = widgets.VBox([self.picture, self.caption, *self.toolbar(), self.message])
+        left = widgets.VBox([self.picture, *self.toolbar(), self.message])
         left.layout.width = f"{max(size, 310) + 10}px"
         self.box = widgets.VBox([widgets.HTML(STYLE), widgets.HBox([left, tabs], layout={"flex_flow": "row wrap"})])
         self.box.add_class("gan-explorer")
@@ -70,10 +67,9 @@ class ExplorerView:
         while self.explorer.view is not self.drawn and self.drawing.acquire(blocking=False):
             try:
                 self.drawn, began = self.explorer.view, time.perf_counter()
-                self.picture.value = png(Image.fromarray(to_hwc(self.explorer.image())[0]))
-                ms, words = 1000 * (time.perf_counter() - began), self.explorer.describe()
-                self.caption.value = f'<div role="status">{html.escape(words)} · {ms:.0f} ms</div>'
-                self.controls["pad"].alt = f"Generated image: {words}"
+                image, words = png(Image.fromarray(to_hwc(self.explorer.image())[0])), self.explorer.describe()
+                ms = 1000 * (time.perf_counter() - began)
+                self.picture.show(image, f"Generated image: {words}", f"{words} · {ms:.0f} ms")
                 self.measure()
             finally:
                 self.drawing.release()
@@ -271,15 +267,14 @@ class ExplorerView:
 
     def strip(self, name: str, points: Callable):
         """A row of small images of points, drawn anew when there are other points."""
-        image, drawn = widgets.Image(format="png", layout=START), [()]
-        image.add_class("gan-pixels")
+        image, drawn = Picture(crisp=True, layout=START), [()]
 
         def follow() -> None:
             if points() != drawn[0]:
                 drawn[0] = points()
                 z = [p.z for p in drawn[0]]
-                image.value = png(grid(self.explorer.generate(torch.cat(z)), columns=min(8, len(z)))) if z else b""
-            image.layout.display = None if drawn[0] else "none"
+                tiles = grid(self.explorer.generate(torch.cat(z)), columns=min(8, len(z))) if z else b""
+                image.show(tiles, f"{name}: {len(z)} generated images")
 
         self.syncs.append(follow)
         self.controls[name] = image
@@ -310,17 +305,16 @@ class ExplorerView:
         return widgets.VBox([*rows, other, mix])
 
     def nearest(self):
-        found, words = widgets.Image(format="png", layout=START | {"display": "none"}), widgets.HTML()
-        found.add_class("gan-pixels")
+        found = Picture(crisp=True, layout=START)
         self.controls["neighbours"] = found
 
         def look() -> None:
             images, distances = self.explorer.nearest()
-            found.value, found.layout.display = png(grid(images, columns=len(images))), None
-            words.value = "Off by " + ", ".join(f"{d:.0f}" for d in distances) + " grey levels of 255, at 16 x 16."
+            words = "Off by " + ", ".join(f"{d:.0f}" for d in distances) + " grey levels of 255, at 16 x 16."
+            found.show(grid(images, columns=len(images)), "The nearest training images, nearest first", words)
 
         hint = widgets.HTML("Has the generator copied? The training images nearest to the one in view:")
-        return widgets.VBox([hint, self.button("Find nearest", look), found, words])
+        return widgets.VBox([hint, self.button("Find nearest", look), found])
 
     def code(self):
         text = widgets.Textarea(layout=widgets.Layout(width="100%", height="220px"), disabled=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 from PIL import Image
 
-from .training import figure_png, png
+from .picture import Picture, figure_png, png
 
 
 def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:
@@ -18,18 +18,18 @@ def flipbook(pictures: Sequence, captions: Sequence[str], description: str, star
         description: the slider's name.
 
     Returns:
-        A box with the parts `slider`, `picture` and `caption`.
+        A box with the parts `slider` and `picture`.
     """
     shown = [png(picture) if isinstance(picture, Image.Image) else figure_png(picture) for picture in pictures]
     slider = widgets.IntSlider(value=start, max=len(shown) - 1, description=description, readout=False)
     slider.layout.width = "420px"
-    picture, caption = widgets.Image(format="png", layout=widgets.Layout(max_width="100%")), widgets.HTML()
+    picture = Picture()
 
     def draw(change=None) -> None:
-        picture.value, caption.value = shown[slider.value], captions[slider.value]
+        picture.show(shown[slider.value], captions[slider.value], captions[slider.value])
 
     draw()
     slider.observe(draw, "value")
-    box = widgets.VBox([slider, caption, picture])
-    box.slider, box.picture, box.caption = slider, picture, caption
+    box = widgets.VBox([slider, picture])
+    box.slider, box.picture = slider, picture
     return box

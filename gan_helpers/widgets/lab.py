@@ -6,11 +6,11 @@ that a background thread updates.
 
 from __future__ import annotations
 
+import html
 import threading
 import time
 from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
 import numpy as np
 import traitlets
@@ -20,7 +20,7 @@ from ..animate import animate
 from ..errors import CourseError
 from ..plots import BLUE, ORANGE, grid
 from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
-from .training import png
+from .picture import PICTURE_JS, Picture
 
 SIZE, BANDS = 400, 20  # pixels of a picture's side; colours of D's field
 KEEP = 600  # frames of history; beyond, every second one is dropped
@@ -141,35 +141,36 @@ SKETCH = """\
 SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 30), "20 steps a frame": (20, 30)}  # steps, ms
 CLOCK_JS = """
 const AHEAD = 2;  // ticks on their way at a time: the kernel works on one while the answer to the other travels
-export default {
-  initialize({ model }) {
-    let run = 0;
-    function tick(mine) {
-      if (mine === run && model.get("playing")) model.send({ run, sent: performance.now() });
-    }
-    model.on("change:playing", () => {
-      run += 1;
-      for (let k = 0; k < AHEAD; k++) setTimeout(tick, k * model.get("interval"), run);
-    });
-    model.on("msg:custom", ({ run: mine, sent }) => {
-      setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
-    });
-  },
-  render() {},
-};
+function initialize({ model }) {
+  let run = 0;
+  function tick(mine) {
+    if (mine === run && model.get("playing")) model.send({ run, sent: performance.now() });
+  }
+  model.on("change:playing", () => {
+    run += 1;
+    for (let k = 0; k < AHEAD; k++) setTimeout(tick, k * model.get("interval"), run);
+  });
+  model.on("change:answered", () => {
+    const { run: mine, sent } = model.get("answered");
+    setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
+  });
+}
+export default { initialize, render: ({ model, el }) => makePicture(model, el) };
 """
 
 
-class Clock(anywidget.AnyWidget):
-    """Sends a message from the browser every `interval` ms, while `playing`; each must be sent back.
+class Screen(Picture):
+    """A picture with a clock: a message from the browser every `interval` ms, while `playing`; each is to be answered.
 
-    A synchronised value, as of `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves; and
-    with ipywidgets 7, Play starts only when it is clicked itself.
+    The answer, the message itself in `answered`, travels with the next frame. A synchronised value that the browser
+    counts up, as in `ipywidgets.Play`, would wait for the kernel to be idle before the next one leaves; and with
+    ipywidgets 7, Play starts only when it is clicked itself.
     """
 
-    _esm = CLOCK_JS
+    _esm = PICTURE_JS + CLOCK_JS
     playing = traitlets.Bool(False).tag(sync=True)
     interval = traitlets.Int(30).tag(sync=True)
+    answered = traitlets.Dict().tag(sync=True)
 
 
 class Lab(widgets.VBox):
@@ -206,24 +207,22 @@ class Lab(widgets.VBox):
             widgets.Button(description=name, layout=widgets.Layout(width="96px"))
             for name in ("Step", "Reset", "Save GIF")
         )
-        self.clock = Clock(layout=widgets.Layout(display="none"))
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{SIZE}px", height=f"{SIZE}px"))
-        self.picture.add_class("gan-lab")
-        self.caption, self.lock = widgets.HTML(), threading.Lock()
+        self.screen, self.said, self.lock = Screen(width=SIZE), widgets.HTML(), threading.Lock()
+        self.screen.add_class("gan-lab")
 
         for control in (self.data, self.loss, self.seed, self.text):
             control.observe(self.restart, "value")
         self.time.observe(self.show, "value")
         self.play.observe(self.switch, "value")
         self.speed.observe(self.switch, "value")
-        self.clock.on_msg(self.tick)
+        self.screen.on_msg(self.tick)
         self.one.on_click(lambda _: self.advance(1))
         self.reset.on_click(self.restart)
         self.save.on_click(self.save_gif)
         buttons = [widgets.HBox([self.play, self.one]), widgets.HBox([self.reset, self.save]), self.time]
         choices = [self.data, self.text, self.loss, self.g_lr, self.d_lr, self.d_steps, self.seed, self.speed]
-        right = widgets.VBox([self.picture, self.caption], layout=widgets.Layout(width=f"{SIZE + 20}px"))
-        left = widgets.VBox([*choices, *buttons, self.clock])
+        right = widgets.VBox([self.screen, self.said], layout=widgets.Layout(width=f"{SIZE + 20}px"))
+        left = widgets.VBox([*choices, *buttons])
         for control in (*choices, self.time):
             control.layout.width = "300px"
         super().__init__([widgets.HBox([left, right]), widgets.HTML(LEGEND)])
@@ -238,7 +237,7 @@ class Lab(widgets.VBox):
             try:
                 shape = drawing(self.text.value) if typed else SHAPES[self.data.value]()
             except CourseError as error:
-                self.caption.value = str(error)
+                self.said.value = html.escape(str(error))
                 return
             self.gan = ToyGAN(shape, self.loss.value, seed=self.seed.value)
         self.newest()
@@ -247,13 +246,14 @@ class Lab(widgets.VBox):
         """Follow the Play button and the speed."""
         on = self.play.value
         self.play.description, self.play.icon = ("Pause", "pause") if on else ("Play", "play")
-        self.clock.interval, self.clock.playing = SPEEDS[self.speed.value][1], on
+        self.screen.interval, self.screen.playing = SPEEDS[self.speed.value][1], on
 
-    def tick(self, clock: Clock, message: dict, buffers=()) -> None:
+    def tick(self, screen: Screen, message: dict, buffers=()) -> None:
         """A tick of the browser's clock. One that comes while another is at work is let go."""
-        if self.play.value:
-            self.advance(SPEEDS[self.speed.value][0], seconds=0.025)
-        clock.send(message)
+        with screen.hold_sync():  # the frame and the answer in one message
+            if self.play.value:
+                self.advance(SPEEDS[self.speed.value][0], seconds=0.025)
+            screen.answered = message
 
     def advance(self, steps: int, seconds: float = float("inf")) -> None:
         """Train `steps` steps, fewer if they take longer than `seconds`, and show where that leads."""
@@ -284,7 +284,9 @@ class Lab(widgets.VBox):
         """Show the frame at which the time slider stands, and say what is on it."""
         gan, frames = self.gan, self.gan.frames
         frame = frames[round(self.time.value / STOPS * (len(frames) - 1))]
-        self.picture.value, self.caption.value = png(render(gan, frame)), describe(frame, gan.shape)
+        words = describe(frame, gan.shape)
+        self.said.value = ""
+        self.screen.show(render(gan, frame), words, words)
 
     def save_gif(self, button=None) -> None:
         """Write the history as an animation, at most 80 frames, into the folder `exports`."""
@@ -295,6 +297,6 @@ class Lab(widgets.VBox):
         try:
             path.parent.mkdir(exist_ok=True)
             animate([render(self.gan, frame) for frame in chosen], path, fps=12)
-            self.caption.value = f"Saved {len(chosen)} frames as {path}"
+            self.said.value = f"Saved {len(chosen)} frames as {path}"
         except (CourseError, OSError) as error:
-            self.caption.value = f"Not saved: {error}"
+            self.said.value = html.escape(f"Not saved: {error}")

@@ -18,17 +18,10 @@ export default {
       const bytes = model.get("picture");
       if (bytes.byteLength) show(...model.get("place"), await createImageBitmap(new Blob([bytes])));
     }
-    function describe(tries = 20) {  // Image has no alternative text of its own
-      const images = el.closest(".gan-explorer")?.querySelectorAll("img.gan-view") ?? [];
-      for (const image of images) image.alt = model.get("alt");
-      if (!images.length && tries) setTimeout(describe, 100, tries - 1);
-    }
     model.on("change:place", put);
     model.on("change:picture", paint);
-    model.on("change:alt", () => describe(0));
     put();
     paint();
-    describe();
   },
 };
 """
@@ -41,12 +34,10 @@ class Pad(anywidget.AnyWidget):
         place: (x, y), each from -reach to reach.
         picture: PNG bytes of the (2 reach + 1) x (2 reach + 1) tiles below the mark.
         label: the pad's name for those who can't see it.
-        alt: what is seen in the images of class `gan-view` in the box of class `gan-explorer` around the pad.
     """
 
     _esm = PAD_JS + RENDER_JS
     place = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
-    alt = traitlets.Unicode("").tag(sync=True)
     label = traitlets.Unicode("Seed plane").tag(sync=True)
     reach = traitlets.Int(2).tag(sync=True)

@@ -15,20 +15,7 @@ from ..errors import CourseError
 from ..latent import generate
 from ..plots import curves, grid
 from ..training import COLUMNS, Trainer
-
-
-def png(image: Image.Image) -> bytes:
-    """The image as PNG bytes, for `widgets.Image.value`."""
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
-def figure_png(figure) -> bytes:
-    """A matplotlib Figure as PNG bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=80)
-    return file.getvalue()
+from .picture import Picture, figure_png
 
 
 def clock(seconds: float) -> str:
@@ -53,8 +40,7 @@ class LiveView(Callback):
         from IPython.display import display
 
         self.z, self.draws = fixed_noise(trainer, self.count), 0
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%"))
-        self.curves = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", display="none"))
+        self.picture, self.curves = Picture(crisp=True), Picture()
         self.caption, self.bar = widgets.HTML(), widgets.FloatProgress(max=1, layout=widgets.Layout(width="300px"))
         self.box = widgets.VBox([widgets.HBox([self.bar, self.caption]), self.picture, self.curves])
         self.box.add_class("gan-live")
@@ -62,7 +48,8 @@ class LiveView(Callback):
         self.draw(trainer)
 
     def draw(self, trainer: Trainer, last: bool = False) -> None:
-        self.picture.value = png(grid(generate(trainer.ema, self.z), self.columns, self.scale))
+        images = grid(generate(trainer.ema, self.z), self.columns, self.scale)
+        self.picture.show(images, f"{self.count} generated images at step {trainer.step:,}, from fixed noise")
         newest = dict(zip(COLUMNS, trainer.rows[-1], strict=True)) if trainer.rows else {}
         done, total = trainer.progress, f" of {trainer.total_steps:,}" if trainer.total_steps else ""
         words = [f"step {trainer.step:,}{total}", clock(trainer.seconds)]
@@ -72,7 +59,7 @@ class LiveView(Callback):
         self.caption.value, self.bar.value = " · ".join(words), done
         if trainer.step > 1 and (last or self.draws % 3 == 0):
             figure = curves(trainer.history, scores=trainer.scores, score_name=trainer.score_name)
-            self.curves.value, self.curves.layout.display = figure_png(figure), None
+            self.curves.show(figure_png(figure), f"Curves of the losses up to step {trainer.step:,}")
         self.draws, self.drawn = self.draws + 1, time.perf_counter()
 
     def step(self, trainer: Trainer) -> None:
@@ -90,7 +77,7 @@ def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
         folder: a run folder, with `frames/` and `history.csv`.
 
     Returns:
-        A box with the parts `slider`, `picture` and `curve`.
+        A box with the parts `slider`, `picture` (in its caption the step) and `curve`.
 
     Raises:
         CourseError: the folder holds no frames or no history.
@@ -109,17 +96,17 @@ def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
     to_pixels = [axes.transData for axes in figure.axes]
 
     slider = widgets.IntSlider(min=0, max=len(steps) - 1, value=len(steps) - 1, description="frame", readout=False)
-    picture = widgets.Image(format="png", layout=widgets.Layout(width=f"{size}px", height=f"{size}px"))
-    curve, caption = widgets.Image(format="png"), widgets.HTML()
+    picture, curve = Picture(width=size, crisp=True), Picture()
 
     def draw(change=None) -> None:
         image, x = base.copy(), to_pixels[0].transform((steps[slider.value], 0))[0]
         ImageDraw.Draw(image).line([(x, 0), (x, image.height)], fill=(0, 0, 0), width=2)
-        picture.value, curve.value = png(images[slider.value]), png(image)
-        caption.value = f"step {steps[slider.value]:,}"
+        step = f"step {steps[slider.value]:,}"
+        picture.show(images[slider.value], f"Generated images at {step}", step)
+        curve.show(image, f"Curves of the losses with a mark at {step}")
 
     draw()
     slider.observe(draw, "value")
-    box = widgets.HBox([widgets.VBox([slider, caption, picture]), curve])
+    box = widgets.HBox([widgets.VBox([slider, picture]), curve])
     box.slider, box.picture, box.curve = slider, picture, curve
     return box
