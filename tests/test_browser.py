@@ -4,12 +4,14 @@ import statistics
 import time
 from pathlib import Path
 
+import jupytext
 import nbformat
 from browser import HANDLE, TRACK, lab, open_notebook, pixels, run_all
 from PIL import Image
 
 from gan_helpers import data, runs
 
+TEXT = Path(__file__).parents[1] / "notebooks" / "text"
 SLIDER = """\
 import torch
 from gan_helpers.models.dcgan import Generator
@@ -130,3 +132,54 @@ def test_live_view_while_the_cell_trains_and_interrupt_keeps_everything(tmp_path
     recipe = runs.recipe_of(folder).but(minutes=1e-9)  # a budget that is used up: it only loads what was kept
     trainer = runs.train(recipe, data.load("faces"), folder, resume=True, device="cpu", progress=False)
     assert trainer.step == len(trainer.rows) > 20 and f"step {trainer.step:,}" in last
+
+
+PATIENT = """\
+from gan_helpers.widgets import Clinic
+
+Clinic(steps=16)"""
+MAPS = """\
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from gan_helpers import plots
+
+torch.manual_seed(0)
+images, maps = torch.rand(8, 1, 32, 32) * 2 - 1, torch.rand(8, 256, 256).pow(20)
+maps /= maps.sum(2, keepdim=True)"""
+
+
+def test_clinic_and_query_pad_as_the_notebooks_have_them(tmp_path: Path) -> None:
+    cells = [cell.source for cell in jupytext.read(TEXT / "07_self_attention.py").cells if cell.cell_type == "code"]
+    (overlay,) = (source for source in cells if "def overlay" in source)
+    (query_pad,) = (source for source in cells if "Pad(" in source)
+    cells = [nbformat.v4.new_code_cell(source) for source in (PATIENT, MAPS, overlay, query_pad)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "two.ipynb")
+    with lab(tmp_path) as page:
+        open_notebook(page, "two.ipynb")
+        run_all(page)
+        clinic = page.locator(".widget-vbox", has=page.get_by_role("button", name="Treat")).last
+        clinic.get_by_label("R1 (1)").check()
+        clinic.get_by_role("button", name="Treat").click()
+        clinic.locator("figcaption", has_text="step 16:").wait_for(timeout=60_000)
+        assert "r1=1.0" in clinic.inner_text() and "of 8 modes" in clinic.locator("img").get_attribute("alt")
+
+        pad = page.locator("canvas.gan-pad")
+        view = page.locator(".widget-vbox", has=pad).locator("figure")
+        image, caption = view.locator("img"), view.locator("figcaption")
+        pad.scroll_into_view_if_needed()
+        caption.filter(has_text="row 8, column 8").wait_for()
+        source, box = image.get_attribute("src"), pad.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + box["height"] * 0.3, steps=25)
+        page.mouse.up()
+        caption.filter(has_text="row 4, column 15").wait_for()
+        page.wait_for_function(CHANGED, arg=[image.element_handle(), source])
+        page.keyboard.press("Home")
+        caption.filter(has_text="row 8, column 8").wait_for()
+        dragged = pixels(image)
+        page.locator(".widget-dropdown select").last.select_option("image 2")
+        page.wait_for_function("e => e.complete && e.naturalWidth", arg=image.element_handle())
+        assert pixels(image) != dragged

@@ -16,10 +16,11 @@ from .clinic import Clinic
 from .explorer import explore
 from .flipbook import flipbook
 from .lab import Lab, filmstrip
+from .pad import Pad
 from .picture import Picture
 from .training import LiveView, scrub
 
-__all__ = ["Clinic", "Lab", "LiveView", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
+__all__ = ["Clinic", "Lab", "LiveView", "Pad", "Picture", "explore", "filmstrip", "flipbook", "latent_slider", "scrub"]
 
 
 def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), size: int = 256) -> widgets.VBox:

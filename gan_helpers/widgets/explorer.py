@@ -220,7 +220,8 @@ class ExplorerView:
         def paint() -> None:
             new = (e.view.seed, e.view.label, e.view.other, e.view.mix)
             if tiles[0] != new:
-                tiles[0], pad.picture = new, png(e.sheet())
+                tiles[0] = new
+                pad.show(e.sheet())
 
         self.syncs.append(paint)
         across = widgets.FloatSlider(min=-REACH, max=REACH, step=0.01, description="across")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import anywidget
 import traitlets
+from PIL import Image
+
+from .picture import png
 
 PAD_JS = Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
 RENDER_JS = """
@@ -41,3 +44,7 @@ class Pad(anywidget.AnyWidget):
     picture = traitlets.Bytes(b"").tag(sync=True)
     label = traitlets.Unicode("Seed plane").tag(sync=True)
     reach = traitlets.Int(2).tag(sync=True)
+
+    def show(self, image: Image.Image) -> None:
+        """Replace the picture."""
+        self.picture = png(image)

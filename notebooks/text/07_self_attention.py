@@ -346,29 +346,27 @@ def map_of(k, query):
 # %% tags=["nbval-ignore-output"]
 import ipywidgets as widgets
 
-from gan_helpers.widgets.pad import Pad
-from gan_helpers.widgets.training import png
+from gan_helpers.widgets import Pad, Picture
 
-pad, caption = Pad(reach=8, label="Query point"), widgets.HTML()
+pad, picture = Pad(reach=8, label="Query point"), Picture(width=320)
 choice = widgets.Dropdown(options=[(f"image {k + 1}", k) for k in range(8)], description="image")
-picture = widgets.Image(format="png", layout=widgets.Layout(width="320px", height="320px"))
 
 
 def draw(change=None):
     column, row = (min(15, int((place + 8.5) / 17 * 16)) for place in pad.place)
     weights = map_of(choice.value, (row, column))
-    picture.value = png(overlay(images[choice.value], weights, (row, column)))
-    far = weights[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum()
-    caption.value = f"row {row}, column {column}: {1 - far:.0%} of the attention goes beyond the neighbours"
+    near = weights[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum()
+    words = f"row {row}, column {column}: {1 - near:.0%} of the attention goes beyond the neighbours"
+    picture.show(overlay(images[choice.value], weights, (row, column)), f"Where a query looks, in orange. {words}", words)
 
 
 def choose(change=None):
-    pad.picture = png(plots.grid(images[choice.value][None], scale=8))
+    pad.show(plots.grid(images[choice.value][None], scale=8))
     draw()
 
 
 pad.observe(draw, "place"), choice.observe(choose, "value"), choose()
-widgets.VBox([choice, widgets.HBox([widgets.Box([pad], layout=widgets.Layout(width="330px")), picture]), caption])
+widgets.VBox([choice, widgets.HBox([widgets.Box([pad], layout=widgets.Layout(width="330px")), picture])])
 
 # %% [markdown]
 # The same as a picture: four images, three queries each.
