@@ -105,20 +105,23 @@ def train(names: list[str], sources: dict[str, str]) -> None:
         ship(name, folder, recipe, images, source, planned)
 
 
-def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
-    """Export the best generator of a run with card, GIF and scores."""
-    kind = kind_of(recipe)
+def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, planned: dict) -> None:
+    """Write the best generator of a run, with its card, to where the shipped ones lie."""
     jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
     card = {
+        "minutes": f"{MINUTES[name]} in all on the idle machine, at {planned['images_per_second']} images/s",
         "data": f"{images.name}, {len(images):,} training images{jpeg}",
         "licence": "MIT, as the code"
         if images.shareable
         else "for study; the images' own terms apply to what was learned",
-        "limits": LIMITS[kind],
+        "limits": LIMITS[kind_of(recipe)],
         "width": f"1/{planned['divisor']} of the recipe's",
-        "rate": f"{planned['images_per_second']} images/s on the idle machine: {MINUTES[name]} minutes",
     }
-    out = checkpoints.SHIPPED / f"{name}.safetensors"
+    checkpoints.export_generator(folder / "best.safetensors", checkpoints.SHIPPED / f"{name}.safetensors", **card)
+
+
+def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
+    """Score the best and the last generator of a run, make its GIF, export the best."""
     scores = {}
     for which, path in (("best", folder / "best.safetensors"), ("last", folder)):
         found = evaluation.evaluate(path, source)
@@ -127,7 +130,7 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     board[name] = scores
     BOARD.write_text(json.dumps(board, indent=1) + "\n")
     animate(callbacks.half_frames(folder, recipe.conditional), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
-    checkpoints.export_generator(folder / "best.safetensors", out, **card)
+    export(name, folder, recipe, images, planned)
 
 
 COLUMNS = (
@@ -145,7 +148,7 @@ MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     """The shipped generators among `names` (all), best distance first, set by set; and their table in Markdown."""
-    kept, shipped = json.loads(BOARD.read_text()), checkpoints.shipped()
+    kept, planned, shipped = json.loads(BOARD.read_text()), json.loads(PLAN.read_text()), checkpoints.shipped()
     scores = {
         name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
         for name in names or MINUTES
@@ -167,7 +170,7 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
             *(f"{best[metric].value:.2f}" for metric in ("precision", "recall", "copying")),
             f"{card['parameters'] / 1e6:.1f} M",
             f"{card['images_seen']:,}",
-            card["rate"].split()[0],
+            f"{planned[name]['images_per_second']}",
             f"{MINUTES[name]}",
         )
         lines.append("| " + " | ".join(cells) + " |")
