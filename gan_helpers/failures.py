@@ -311,7 +311,7 @@ def wobble(patient: Patient) -> float:
 CASES = {
     "mode collapse": Case(
         points, "modes covered, of 8, mean over the second half of the run", over("kinds"),
-        switch={"g_lr": 1e-2}, cures={"two time scales": {"d_lr": 1e-2}, "R1": {"r1": 1.0}},
+        switch={"g_lr": 1e-2}, cures={"two time scales": {"d_lr": 2e-2}, "R1": {"r1": 1.0}},
     ),
     "D too weak": Case(
         points, "Fréchet distance, mean over the second half of the run", over("distance"),

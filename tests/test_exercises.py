@@ -352,6 +352,43 @@ def squared(w, v):
 
 
 GOOD_SEEDS, GOOD_CHECK = nb00.SEEDS, nb00.SELF_CHECK
+
+
+def in_single_precision(real, fake, k=3):
+    radius = torch.cdist(fake, fake).sort(1).values[:, k]
+    return (torch.cdist(real, fake) <= radius).any(1).float().mean()
+
+
+def mode_put_back(generator, n, classes, latent_dim):
+    was = generator.training
+    images = nb06.sample_rows(generator, n, classes, latent_dim)
+    generator.train(was)
+    return images
+
+
+def divided_by_one_less(generator, z, classes):
+    images = torch.stack([generator(z, torch.full((len(z),), k)) for k in range(classes)])
+    return (images.var(0).mean() / images.flatten(0, 1).var(0).mean()).item()
+
+
+def by_numpy(augment):
+    x = torch.randn(2, 1, 8, 8, requires_grad=True)
+    out = augment(x)
+    if out.requires_grad:
+        (out * torch.randn(out.shape)).sum().backward()
+    return out.requires_grad and (x.grad.numpy() != 0).any()
+
+
+def transposed_ones(c_in, c_out):
+    layer = nn.ConvTranspose2d(c_in, c_out, 4, 2, 1)
+    nn.init.ones_(layer.weight)
+    return layer
+
+
+def with_commas(score):
+    return nb09.protocol_line(score).replace(str(score["n"]), f"{score['n']:,}").replace("31.4 ", "31.40 ")
+
+
 RIGHT = {
     "00.0": GOOD_CHECK,
     "00.1": GOOD_SEEDS,
@@ -398,6 +435,16 @@ RIGHT = {
     "09.3": nb09.beyond_chance,
     "09.4": nb09.CARD,
 }
+ALSO_RIGHT = [  # once refused
+    ("03.2", lambda eta, damping: torch.linalg.eigvals(step_matrix(eta, damping)).abs().max()),
+    ("06.1", mode_put_back),
+    ("07.2", lambda w, v: list(nb07.power_step(w, v))),
+    ("07.3", by_numpy),
+    ("08.3", in_single_precision),
+    ("09.1", with_commas),
+    ("09.4", nb09.CARD | {"licence": "cannot be passed on", "limits": "hands out its training images"}),
+    ("09.4", nb09.CARD | {"data": "240 photos, taken without permission", "licence": "forbidden to share"}),
+]
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
     ("00.0", GOOD_CHECK | {"logit": "yes"}, "'a', 'b' or 'c'"),
@@ -433,6 +480,7 @@ WRONG = [
         "64",
     ),
     ("02.1", [*nb02.LAYERS_32[:-1], (64, 3, 4, 2, 0)], "34x34"),
+    ("02.1", [(100, 3, 4, 1, 0), (3, 3, 8, 8, 0)], "goes through 4, 32 pixels"),
     ("02.1", [(100, 256, 4, 1, 0), (512, 128, 4, 2, 1), (128, 3, 4, 2, 1)], "takes 512 channels"),
     ("02.2", eval_always, "switch to eval"),
     ("02.2", other_z, "evaluation mode"),
@@ -478,6 +526,7 @@ WRONG = [
     ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[::-1], "another order"),
     ("04.1", lambda kernel, stride: nb04.covers(kernel, stride)[:1], "repeats every 2"),
     ("04.2", transposed(4), "weights of their own"),
+    ("04.2", transposed_ones, "weights of their own"),
     ("04.2", transposed(5), "21x21"),
     ("04.2", resized_last, "each 2x2 block"),
     ("04.2", lambda c_in, c_out: nn.Upsample(scale_factor=2), "returns 6"),
@@ -504,6 +553,7 @@ WRONG = [
     ("06.2", lambda h, y, head, e: head(h + e(y))[:, 0], "added to the features"),
     ("06.2", lambda h, y, head, e: (e(y) * h).sum(1), "without the class"),
     ("06.3", other_z_a_class, "same for every class"),
+    ("06.3", divided_by_one_less, "divides by K - 1"),
     ("06.3", class_over_rest, "over what z does"),
     ("06.3", lambda *a: nb06.share_of_class(*a) ** 0.5, "standard deviations"),
     ("06.4", nb06.MODELS | {"a": "good"}, "narrower"),
@@ -544,6 +594,9 @@ WRONG = [
     ("09.3", not_stretched, "not stretched"),
     ("09.3", other_chance, "other way round"),
     ("09.4", nb09.CARD | {"data": "240 photos of colleagues"}, "did the people agree"),
+    ("09.4", nb09.CARD | {"data": "240 photos; all agreed and gave permission"}, "did the people agree"),
+    ("09.4", nb09.CARD | {"licence": "free for everybody, no restrictions"}, "nobody gave a right"),
+    ("09.4", nb09.CARD | {"limits": "none: it does not memorise"}, "0.8 beyond chance"),
     ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
     ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
 ]
@@ -563,6 +616,12 @@ def test_blank_and_solved(number):
     assert grade(number, blank).state == "not attempted"
     outcome = grade(number, RIGHT[number])
     assert outcome.state == "right", outcome.message
+
+
+@pytest.mark.parametrize("number, answer", ALSO_RIGHT)
+def test_other_right_answers(number, answer):
+    state, message = grade(number, answer)
+    assert state == "right", message
 
 
 @pytest.mark.parametrize("number, answer, told", WRONG)
@@ -614,9 +673,16 @@ def test_blank_rubric(blank):
         ("training", (4, "23.7 times"), "must be 0, 1, 2 or 3"),
         ("honesty", (3, "it does not copy, I looked"), "quote one of the run's numbers.*0.03"),
         ("measurement", (3, "my distance is 3.4"), "quote one"),
-        ("quality", (3, "recall is 0.2"), "'and recall at least half of theirs'; the run's numbers allow 2"),
+        ("quality", (3, "precision .7, recall 0.2"), "'and recall at least half of theirs'; the run's numbers allow 2"),
+        ("quality", (1, "recall is 0.2"), "quote both.*precision 0.7 and recall 0.2"),
+        ("quality", (1, "I made 20 shoes of 70"), "quote both"),
     ],
 )
 def test_rubric_that_they_do_not_allow(name, line, told):
     found = nb09.review(RUBRIC | {name: line}, FACTS)
     assert found.startswith("Not yet:") and found.count("\n") == 1 and re.search(f"- {name}: .*{told}", found)
+
+
+def test_rubric_of_a_run_that_was_only_opened():
+    opened = FACTS | {"diagnosis": {"D right on fakes": float("nan"), "diversity": float("nan")}}
+    assert "diagnosis: it was only opened here" in nb09.review(RUBRIC, opened)

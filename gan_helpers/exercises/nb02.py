@@ -24,11 +24,12 @@ LAYERS_32 = [(100, 256, 4, 1, 0), (256, 128, 4, 2, 1), (128, 64, 4, 2, 1), (64, 
 def check_layers(layers: list) -> str:
     if not all(isinstance(row, (tuple, list)) and len(row) == 5 for row in layers):
         raise Wrong("each layer is five numbers: (channels in, channels out, kernel, stride, padding).")
-    size, channels = 1, layers[0][0]
+    size, channels, sizes = 1, layers[0][0], []
     for k, (c_in, c_out, kernel, stride, padding) in enumerate(layers, 1):
         if c_in != channels:
             raise Wrong(f"layer {k} takes {c_in} channels, but it is given {channels}.")
         size, channels = (size - 1) * stride - 2 * padding + kernel, c_out
+        sizes.append(size)
         if k == 1 and size != 4:
             raise Wrong(f"the first layer makes {size}x{size}; wanted is 4x4 from 1x1.")
     if size == 64:
@@ -39,6 +40,8 @@ def check_layers(layers: list) -> str:
         )
     if size != 32:
         raise Wrong(f"it makes {size}x{size} images.")
+    if sizes != [4, 8, 16, 32]:
+        raise Wrong(f"it goes through {', '.join(map(str, sizes))} pixels; wanted are 4, 8, 16 and 32.")
     if layers[0][0] != 100 or channels != 3:
         raise Wrong(f"it turns {layers[0][0]} numbers into {channels} channels; wanted are 100 and 3.")
     return "4, 8, 16, 32. The helpers build every size by the same rule: dcgan.Generator(image_size=...)."

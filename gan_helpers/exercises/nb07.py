@@ -68,7 +68,7 @@ def check_power(answer) -> str:
     sigma = torch.linalg.matrix_norm(w, 2)
     for step in range(60):
         result = answer(w.clone(), v.clone())
-        if not isinstance(result, tuple) or len(result) != 2:
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise Wrong("return two things: the estimate, and the new v.")
         estimate, v = torch.as_tensor(result[0]), result[1]
         if not isinstance(v, Tensor) or v.shape != (4,):
@@ -81,7 +81,7 @@ def check_power(answer) -> str:
         raise Wrong("v does not move: the step must go forth (W v) and back (Wᵀ u).")
     if abs(estimate - sigma) > 1e-6 * sigma:
         raise Wrong(f"after 60 steps the estimate is {estimate:.4g}; the largest singular value is {sigma:.4g}.")
-    return "Training does one such step for each step of D, for weights move slowly."
+    return "Training does one such step for each forward pass, for weights move slowly."
 
 
 def lets_through(augment) -> bool:
@@ -120,13 +120,13 @@ def check_lets_through(answer) -> str:
             if "does not require grad" in str(error):
                 raise Wrong(f"{name}: there is no graph at all, and backward() stops. Ask out.requires_grad.") from None
             raise
-        if not isinstance(found, (bool, int, Tensor)):
+        if found is None or not hasattr(found, "__bool__"):
             raise Wrong("return True or False.")
         if bool(found) != right and name.startswith("rounding"):
             raise Wrong(f"{name}: it has a graph, but its gradient is zero everywhere. Look at the values of x.grad.")
         if bool(found) != right:
             raise Wrong(f"{name}: G {'does get' if right else 'gets no'} gradient through it; you say {bool(found)}.")
-    return "With an augmentation that stops it, D still learns, G gets nothing, and no error tells you."
+    return "Rounding is the treacherous one: D still learns, G gets nothing, and no error tells you."
 
 
 def reach(layers: list[tuple[int, int]]) -> int:

@@ -54,7 +54,7 @@ def check_protocol_line(answer) -> str:
         if fid and "FID" not in line:
             raise Wrong("with Inception's features the distance has the name that all readers know: FID.")
         for key, told in NEEDED.items():
-            if not re.search(rf"(?<![\d.]){re.escape(str(score[key]))}(?![\d]|\.\d)", line):
+            if not re.search(rf"(?<![\d.]){re.escape(str(score[key]))}0*(?!\d|\.\d)", line.replace(",", "")):
                 raise Wrong(told)
     return "Somebody else could repeat it, and would know when not to compare."
 
@@ -137,13 +137,21 @@ CARD = {
     "limits": "copies its training images (0.8 beyond chance); says nothing about people elsewhere",
     "chosen_by": "the best of 12 scores on the same held-out images, so its score is optimistic",
 }
+NO = r"\b(no|not|none|nobody|never|without)\b|n't\b|unasked"
 ON_CARD = {
     "data": {
         r"\b240\b": "data: how many images?",
-        r"consent|permission|ask|agree": "data: did the people agree? Say so, also where the answer is no.",
+        rf"(?s)(?=.*(consent|permission|ask|agree))(?=.*({NO}))": "data: did the people agree? Say what you know.",
     },
-    "licence": {r"\bno\b|\bnot\b|none|private|never|without": "licence: nobody gave a right that you could pass on."},
-    "limits": {r"cop(y|ies)|memor|by heart": "limits: 0.8 beyond chance: what does this generator do?"},
+    "licence": {
+        rf"{NO}|cannot|private|internal|forbid|prohibit": "licence: nobody gave a right that you could pass on.",
+        r"^(?!.*\bno (restriction|limit|condition))": "licence: nobody gave a right that you could pass on.",
+    },
+    "limits": {
+        rf"^(?!.*({NO}) (cop|memor)).*(cop(y|ies|ied)|memor|by heart|hands? out|reproduc|repeat)": (
+            "limits: 0.8 beyond chance: what does this generator do?"
+        )
+    },
     "chosen_by": {
         r"best|lowest|pick|chos": "chosen_by: the last generator, or a chosen one?",
         r"\b12\b|twelve": "chosen_by: the best of how many scores?",
@@ -227,9 +235,8 @@ CRITERIA = {
 
 def quoted(sentence: str, facts: Facts) -> bool:
     """Whether a sentence holds one of the numbers: rounded to two digits or better, or as a percentage."""
-    found = re.findall(r"-?\d[\d,]*\.?\d*|-?\.\d+", sentence)
-    numbers = [float(n.replace(",", "")) for n in found]
-    numbers += [n / 100 for n in numbers]
+    found = re.findall(r"(-?\d[\d,]*\.?\d*|-?\.\d+)(\s?%)?", sentence)
+    numbers = [float(n.replace(",", "")) / (100 if percent else 1) for n, percent in found]
     return any(abs(n - f) <= max(0.05 * abs(f), 0.005) for n in numbers for f in facts.values())
 
 
@@ -249,6 +256,11 @@ def review(rubric: dict[str, tuple[int, str]], facts: dict[str, Facts]) -> str:
             problems.append(f"{name}: still blank.")
         elif level not in (0, 1, 2, 3):
             problems.append(f"{name}: the level must be 0, 1, 2 or 3, not {level!r}.")
+        elif any(map(math.isnan, facts[name].values())):
+            problems.append(f"{name}: it was only opened here, not trained: raise `steps`, and its signs are written.")
+        elif name == "quality" and not all(quoted(str(sentence), {k: facts[name][k]}) for k in ("precision", "recall")):
+            numbers = "precision {precision:.4g} and recall {recall:.4g}".format(**facts[name])
+            problems.append(f"{name}: quote both of the run's numbers, {numbers}.")
         elif not quoted(str(sentence), facts[name]):
             known = "; ".join(f"{key} {value:.4g}" for key, value in facts[name].items())
             problems.append(f"{name}: quote one of the run's numbers. They are: {known}.")

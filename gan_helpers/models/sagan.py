@@ -1,7 +1,8 @@
 """The class-conditional self-attention GAN for CIFAR-10, after Zhang et al. 2019, arXiv:1805.08318.
 
 In its code the softmax runs over the queries and D's fake term is always 0; here attention sums to 1 over the keys,
-and D sees its fakes.
+and D sees its fakes. Its code also has a ReLU after G's first layer and a sigmoid on D, and normalises the convolutions
+only.
 """
 
 from __future__ import annotations

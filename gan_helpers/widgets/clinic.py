@@ -8,7 +8,7 @@ from ..failures import CASES, Patient, call, panel, points
 from .picture import Picture, figure_png
 
 TREATMENTS = {
-    "two time scales (d_lr × 5)": lambda how: {"d_lr": 5 * how.get("d_lr", 2e-3)},
+    "two time scales (d_lr × 10)": lambda how: {"d_lr": 10 * how.get("d_lr", 2e-3)},
     "a slower G (g_lr ÷ 5)": lambda how: {"g_lr": how.get("g_lr", 1e-3) / 5},
     "more D steps (5)": lambda how: {"d_steps": 5},
     "R1 (1)": lambda how: {"r1": 1.0},

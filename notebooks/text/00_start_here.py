@@ -73,8 +73,8 @@ print(
 # **Predict.** After one minute of training on your computer's processor, what will the images look like?
 # (a) grey noise, (b) coloured blobs, (c) faces, all the same, (d) faces that differ. Write your letter down.
 #
-# The cell below takes a minute. The grid always shows the same latent vectors, the **fixed noise**, so you watch each face
-# form. The stop button (■) ends it early and keeps what is there.
+# The cell below takes a minute. The grid always shows the same latent vectors, the **fixed noise**, so you watch the same
+# images change. The stop button (■) ends it early and keeps what is there.
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import runs
@@ -89,7 +89,7 @@ print(f"{trainer.step:,} steps, {trainer.step * recipe.batch_size:,} images seen
 from gan_helpers import latent
 
 z = latent.draw_z(40, recipe.latent_dim, seed=1)
-images = latent.generate(trainer.ema, z)
+images = latent.generate(trainer.ema, z)  # ema: a calmer copy of G, see notebook 02
 print(f"z {tuple(z.shape)} → images {tuple(images.shape)}, values in [-1, 1]: {bool(images.abs().max() <= 1)}")
 plots.show(
     plots.grid(images, columns=10, scale=2),
@@ -97,8 +97,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Nothing in these images was copied: G has never seen a real face, as the next section proves. The run folder keeps
-# everything: the grid, the curves, an animation, the weights.
+# Whether any of this was copied is a question for notebooks 05 and 08. The run folder keeps everything: the grid, the
+# curves, an animation, the weights.
 
 # %%
 kept = sorted(path.name for path in run.iterdir() if path.suffix in (".png", ".gif", ".csv", ".safetensors"))
@@ -126,7 +126,7 @@ import torch
 
 a, b = latent.draw_z(1, recipe.latent_dim, seed=0), latent.draw_z(1, recipe.latent_dim, seed=1)
 t = torch.linspace(0, 1, 9)[:, None]
-walk = latent.generate(trainer.ema, latent.slerp(a, b, t))  # (9, 3, 32, 32)
+walk = latent.generate(trainer.ema, latent.slerp(a, b, t))  # (9, 3, 32, 32); slerp: along an arc, see notebook 08
 crossfade = walk[:1] * (1 - t[:, :, None, None]) + walk[-1:] * t[:, :, None, None]
 plots.show(
     plots.grid(torch.cat([walk, crossfade]), columns=9, scale=2),
@@ -135,8 +135,8 @@ plots.show(
 
 # %% [markdown]
 # Above is the walk from one latent vector to the other, below the cross-fade of its two ends. In the middle of the walk there is *one*
-# face: the generator has no other way to answer. How good it is depends on the minute of training; try the generator that
-# trained longer, below.
+# face: the generator has no other way to answer. How good it is depends on the minute of training; section 5
+# has a generator that trained longer.
 
 # %% [markdown]
 # ## 4. "G studies photos": a misconception, and an experiment
@@ -146,7 +146,7 @@ plots.show(
 # By how much does G's gradient change? (a) a lot, (b) a little, (c) not at all.
 
 # %%
-from gan_helpers.losses import hinge_d, hinge_g
+from gan_helpers.losses import hinge_d, hinge_g  # the two losses of this recipe: notebook 01
 
 generator, discriminator, device = trainer.generator.eval(), trainer.discriminator.eval(), trainer.device
 
@@ -154,7 +154,7 @@ generator, discriminator, device = trainer.generator.eval(), trainer.discriminat
 def generator_gradient(real):
     """G's gradient in a step whose real images are `real`, D being frozen."""
     fake = generator(z.to(device))
-    hinge_d(discriminator(real), discriminator(fake.detach()))  # D's loss: the only place where real images enter
+    hinge_d(discriminator(real), discriminator(fake.detach()))  # D's loss, of no use to G
     loss = hinge_g(discriminator(fake))
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(generator.parameters()))])
 
@@ -170,7 +170,7 @@ print("largest change of G's gradient:", (first - second).abs().max().item())
 # %% [markdown]
 # ## 5. Longer than a minute
 # The course ships generators that were trained longer by recipes of the same kind. Their cards say on what, how long, and
-# on which machine.
+# on which machine. To walk through this one, too: `latent_slider(shipped)` in a cell of its own.
 
 # %%
 from gan_helpers import checkpoints
@@ -277,7 +277,8 @@ for name, other in (("itself", height), ("its negative", -height)):
 # Replace each `...` and run the cell; `hint("00.1")` gives a nudge, `solution("00.1")` shows one way. Blanks do no harm.
 #
 # **Exercise 1: what a seed decides.** `draw_z(n, latent_dim, seed)` draws z, `generate` makes images. For each of the three
-# pairs, are the two images the `"same"` or `"different"`? Predict first; then test it with `latent.generate(shipped, ...)`.
+# pairs, are the two images the `"same"` or `"different"`? (In the third: the first of `draw_z(1, d, seed=7)` and the first of
+# `draw_z(100, d, seed=7)`.) Predict first; then test it with `latent.generate(shipped, ...)`.
 
 # %%
 prediction = {"seed 7 twice": ..., "seed 7 and seed 8": ..., "first of 1 and first of 100": ...}
@@ -296,7 +297,8 @@ def first_closer_to_end(frames):
 check("00.2", first_closer_to_end)
 
 # %% [markdown]
-# Use it on the walk above, then on one that you like: `first_closer_to_end(walk)`. Is it where your eye put it?
+# Use it on the walk above, then on one that you like: `first_closer_to_end(walk)`. Frame k of 9 stands at k/8 of the way, so 3
+# is 38 %. Is it where your eye put it?
 #
 # **Exercise 3: the missing detach.** This is D's loss as a beginner wrote it. It runs, D learns, and G gets worse with every
 # step. Copy the body into `repaired` and mend it.

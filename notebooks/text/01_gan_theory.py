@@ -40,6 +40,7 @@ here = setup_notebook()
 # |---|---|
 # | p, q | density of the data; density of the generator's samples |
 # | z, G(z) | latent vector; the sample made of it |
+# | KL(p‖q) | ∫ p log(p/q) dx, the Kullback–Leibler divergence: 0 when p = q, otherwise above 0 |
 # | a, D = σ(a) | D's logit; its probability of *real*, σ(a) = 1 / (1 + e⁻ᵃ) |
 # | D* | the best D against a given q |
 # | V(D, G) | what D maximises: 𝔼ₚ log D + 𝔼_q log(1 − D) |
@@ -143,7 +144,7 @@ plots.show(
 
 # %% [markdown]
 # Where there are points to learn from, the nets agree with the formula. At −6 the formula says 0, for q's tail is the longer
-# one, and the nets say *real*: they prolong what they learned at −2. Off the support D is **arbitrary**: no term of its loss
+# one, and the nets say *real*: they prolong what they learned at −2. Where no points lie (*off the support*) D is **arbitrary**: no term of its loss
 # says what to answer. G learns from D's slope at G's own samples, so they had better lie where D has learned something.
 
 # %% [markdown]
@@ -182,17 +183,13 @@ print(f"V(D*, G) by samples {by_samples:.2f}, by integrals {by_integrals:.2f}; J
 # ## 4. Drag q across p
 # Now p = N(0, 1) and q = N(m, 1), so G has one parameter, m, and D is always the best, D*. G follows one of two losses:
 #
-# | | G minimises | slope in the logit a | flat where |
-# |---|---|---|---|
-# | **saturating** (minimax) | log(1 − D(G(z))) | −D | D(G(z)) ≈ 0: D wins |
-# | **non-saturating loss** | −log D(G(z)) | −(1 − D) | D(G(z)) ≈ 1: G wins |
+# | | G minimises |
+# |---|---|
+# | the minimax loss, called **saturating** | log(1 − D(G(z))) |
+# | the **non-saturating loss** | −log D(G(z)) |
 #
-# Say it right, for it is often told wrongly. When D wins, D(G(z)) → 0 and the *saturating* loss log(1 − D) goes to zero from
-# below. Its slope **in D** tends to −1 there; the slope **in the logit** is −D and vanishes, and the logit is what the net puts out. The
-# *non-saturating* loss −log D nears 0 at the other end, where D(G(z)) → 1.
-#
-# **Predict.** q starts on top of p and moves away. JS climbs to its maximum, log 2. With the best D and the saturating loss,
-# does G's gradient (a) grow with JS, (b) level off like JS, (c) rise and then vanish?
+# **Predict.** q starts on top of p and moves away. JS climbs to its maximum, log 2. With the best D and the first of the two
+# losses, does G's gradient (a) grow with JS, (b) level off like JS, (c) rise and then vanish?
 
 
 # %%
@@ -224,14 +221,23 @@ assert torch.allclose(torch.tensor(gradients(8.0)[1:]), torch.tensor([3.9e-4, 8.
 # (c). At m = 8 the divergence has reached 0.9999 of its maximum, and G's gradient under the saturating loss is 0.0004: nothing
 # to learn from. The non-saturating loss pulls with 8. **The value of JS is not the training signal; a gradient is.**
 #
+# | | slope in the logit a | flat where |
+# |---|---|---|
+# | saturating | −D | D(G(z)) ≈ 0: D wins |
+# | non-saturating | −(1 − D) | D(G(z)) ≈ 1: G wins |
+#
+# Say it right, for it is often told wrongly. When D wins, D(G(z)) → 0 and the *saturating* loss log(1 − D) goes to zero from
+# below. Its slope **in D** tends to −1 there; the slope **in the logit** is −D and vanishes, and the logit is what the net puts out. The
+# *non-saturating* loss −log D nears 0 at the other end, where D(G(z)) → 1.
+#
 # Look at the rows again: the two gradients add up to m. That is no accident. The saturating gradient is the slope of
 # 2 JS. (D* changes with m, too, but at its maximum that makes no difference to first order.) The sum of the two is 𝔼_q of
 # −∂a*/∂x = m, the slope of KL(q‖p) = m²/2. So the non-saturating loss with the best D follows
 #
 # $$\mathrm{KL}(q\,\|\,p) - 2\,\mathrm{JS}(p, q) ,$$
 #
-# which is *not* a divergence that anybody wrote down first. It is one reason why 'GANs minimise JS' is wrong for the GANs
-# that people train.
+# (Arjovsky & Bottou 2017), which is 2 KL((p+q)/2 ‖ p): never negative, and 0 only when p = q, so a divergence, too, but
+# another one than JS. That is why 'GANs minimise JS' is wrong for the GANs that people train.
 
 # %%
 at = torch.linspace(0, 8, 33).tolist()
@@ -280,9 +286,10 @@ plots.show(
 )
 
 # %% [markdown]
-# The pull is largest near m = 1.6, and by m = 5 it has all but gone, while JS is still 'nearly the maximum'.
+# The pull is largest near m = 1.6 (0.47), where JS is at 36 % of log 2; by m = 5 it is down to 0.05, and JS is at 98 %.
 #
-# That answers the first opening question: a perfect D is the *best judge* and can be the *worst teacher*.
+# That answers the first opening question: a perfect D is the *best judge* and can be the *worst teacher*. And the second: with
+# such a D, G's gradient shrinks under the saturating loss, and grows under the non-saturating one.
 
 # %% [markdown]
 # ## 5. Five losses, one plot
@@ -318,11 +325,11 @@ plots.show(
 
 # %% [markdown]
 # ## 6. Another distance: how far must the earth move?
-# JS only asks whether p and q overlap. The **Wasserstein distance** W₁ asks how far mass must travel to turn q into p. For
+# JS asks how much p and q overlap; once they hardly do, it no longer asks how far apart they are. The **Wasserstein distance** W₁ asks how far mass must travel to turn q into p. For
 # N(0, 1) and N(m, 1) that is m: each grain moves by m. It equals a contest for critics that are nowhere steeper than 1
 # (1-Lipschitz; Kantorovich and Rubinstein):
 #
-# $$W_1(p, q) = \max_{\text{slope of } f \le 1} \mathbb{E}_p f - \mathbb{E}_q f .$$
+# $$W_1(p, q) = \max_{|f'| \le 1} \mathbb{E}_p f - \mathbb{E}_q f .$$
 #
 # **Predict.** At m = 8, what slope does the best such critic have at the fakes, where D* is flat? And can any other
 # critic, say sin x or −tanh x, get above 8?
@@ -359,10 +366,10 @@ plots.show(
 
 # %% [markdown]
 # ## 7. A GAN on the line, live
-# Enough formulas: two nets, four layers in all. The data are two bumps (blue); the bars are generated points; the dark
+# Enough formulas: two nets, four hidden layers in all. The data are two bumps (blue); the bars are generated points; the dark
 # curve is D. Below the axis, strokes show where G's loss pushes a quarter of the points.
 #
-# **Predict.** While G covers one bump only, where is D's curve high? Then press *Play* (Tab and Space do it, too).
+# **Predict.** While all generated points lie in the middle, where will D's curve become high? Then press *Play* (Tab and Space do it, too).
 # **Task.** Press *Reset*, choose *slow*, and write down the step at which both bumps are first covered.
 
 # %% tags=["nbval-ignore-output"]
@@ -383,6 +390,9 @@ plots.show(
     filmstrip(line),
     alt="Five moments of a GAN on the line: first all bars in one heap, then they move and split, at last most stand under the two blue bumps",
 )
+
+# %% [markdown]
+# Over both bumps, where data lie and few generated points do, and so the points split.
 
 # %% [markdown]
 # ## 8. A GAN in the plane
@@ -504,7 +514,8 @@ plots.show(
 # %% [markdown]
 # A simultaneous step (−ηy, ηx) stands at a right angle to (x, y), so each multiplies the distance by √(1 + η²):
 # 1.01²⁵⁰ = 12.0 after 500 steps. A smaller η only makes it slower. Alternating steps (what every loop in this course does)
-# are a linear map of determinant 1: they go round for ever, × 1.00, and never arrive. A penalty on D's slope turns circling
+# are a linear map of determinant 1 whose eigenvalues are complex (for η < 2): they go round for ever, × 1.00, and never arrive. (The
+# first panel shows 200 of the 500 steps.) A penalty on D's slope turns circling
 # into arriving. Read D(x) = y·x as a discriminator with all data at 0 (the *Dirac-GAN*), then y is D's slope there and
 # damping/2 · y² is exactly the penalty called R1. Not every penalty damps; notebook 03 tries four on this game.
 #
@@ -514,7 +525,7 @@ plots.show(
 # %% [markdown]
 # ## 11. GANs beside diffusion, today
 # Since about 2021 diffusion models and their relatives make most of the images you see. What do they do differently? On our
-# ring it takes twelve lines. A net learns, by plain least squares, which way a point half way between noise and data should
+# ring it takes twelve lines. A net learns, by plain least squares, which way a point somewhere between noise and data should
 # go (*flow matching*, the simplest of the family); sampling follows it from noise in many small steps.
 #
 # **Predict.** The same ring and a net as small as our G, with four times as many samples seen. Which of the two covers more

@@ -142,8 +142,8 @@ for name, net in (("G", generator), ("D", discriminator)):
     )
 
 # %% [markdown]
-# Both have their two million-parameter layer where channels are widest, at 4×4 to 8×8, not where the image is large. These
-# are exactly the numbers of PyTorch's own DCGAN tutorial.
+# In both, the largest layer, of two million parameters, sits where channels are widest, between 4×4 and 8×8, not where the
+# image is large. These are exactly the numbers of PyTorch's own DCGAN tutorial.
 
 
 # %%
@@ -176,7 +176,7 @@ for name, mean in (("as published, N(0, .02²)", 0.0), ("repaired, N(1, .02²)",
 # $$-\log D(x) - \log(1 - D(G(z)))$$
 #
 # and G minimises −log D(G(z)), the **non-saturating loss**: its slope is steepest where D rejects the fakes, where G needs
-# it most. (The original −… log(1 − D(G(z))) goes flat exactly there; notebook 01 shows both.) In code both are one
+# it most. (In the original game G minimises log(1 − D(G(z))), which goes flat exactly there; notebook 01 shows both.) In code both are one
 # function: binary cross-entropy with the right labels, computed from logits.
 #
 # **Predict.** A D that knows nothing says 0.5 always. What is its loss? And does 'D = 0.5' mean that G is perfect?
@@ -257,7 +257,7 @@ with torch.no_grad():
     by_hand = generator(fixed_noise)
 plots.show(
     plots.grid(by_hand, columns=12),
-    alt="Twenty-four images from the loop written by hand, after three hundred steps",
+    alt="Twenty-four images from the loop written by hand, after three hundred steps: all the same grey texture",
 )
 
 # %%
@@ -269,7 +269,7 @@ plots.show(
 # %% [markdown]
 # The code is right (the next cell proves it), and yet D wins within a hundred steps: its loss falls towards zero. Cartoons
 # are too easy for it. Their areas are perfectly flat, and G's never are, so D tells them apart by texture alone and G
-# learns little about faces. On photos the same loop does better. Notebook 03 is about such failures; in section 8 the
+# learns nothing about faces. On photos the same loop does better. Notebook 03 is about such failures; in section 8 the
 # recipe for the cartoons has three cures.
 
 # %% [markdown]
@@ -342,6 +342,9 @@ for field, (ours, plain_value) in recipe.differs(recipes.get("dcgan-celeba")).it
         print(f"{field:<12} {ours!r:<14} instead of {plain_value!r}")
 
 # %% [markdown]
+# Three of them are the cures for flat colours: `d_norm` (spectral normalisation, notebook 07), `instance_noise` (03) and
+# `augment` (07). `loss` is another of the five losses of notebook 01; the rest are sizes and rates.
+#
 # The stop button ends it at any moment and loses nothing. On a processor we train for two minutes with narrow nets; with a
 # GPU, the full recipe.
 
@@ -382,13 +385,13 @@ scrub(run)
 # %%
 plots.show(
     plots.curves(trainer.history, title="dcgan-faces, as just trained"),
-    alt="Losses and mean D outputs of the run: after a short start all four curves run level and noisy while the images improve",
+    alt="Losses and mean D outputs of the run: in the first half they wander, in the second all four run level and noisy",
     width=640,
 )
 
 # %% [markdown]
-# The curves run nearly level while the images change from blobs to faces. Losses tell you that the game is *balanced*;
-# they don't rank images. Notebook 05 measures that.
+# In the first half the curves wander up and down, in the second they run level. Neither says when blobs became faces, or which
+# images are better. Losses tell you that the game is *balanced*; they don't rank images. Notebook 05 measures that.
 
 # %% [markdown]
 # ### Disconnect and resume
@@ -446,25 +449,31 @@ plots.show(
 )
 
 # %% [markdown]
-# Nobody in this picture exists, and nobody in it was asked, because the people on the 8,100 photos it was learned from weren't either.
+# Nobody in this picture exists. It was learned from 8,100 of CelebA's photos, and the people on those were not asked.
 # Look for the bias that the data brought: ages, skin, make-up, smiles.
 #
 # Its training, from fixed noise (each frame the same 32 latent vectors):
 #
 # ![Animation: thirty-two generated faces sharpen from grey noise to faces over the training run](../images/dcgan-celeba.gif)
 #
-# And the cartoons, real beside fake. **Task:** which half is real? Name the detail that gave it away.
+# And the cartoons, real beside fake. **Task:** in each row, six are real, on the left or on the right. Which? Name the detail
+# that gave it away.
 
 # %%
 net = checkpoints.load_generator("dcgan-faces")
 cartoons = data.load("faces")
 fakes = plots.to_uint8(latent.generate(net, latent.draw_z(18, net.recipe.latent_dim, seed=5)))
 real = torch.from_numpy(cartoons.images[500:518].copy())
-rows = torch.cat([torch.cat([real[k : k + 6], fakes[k : k + 6]]) for k in (0, 6, 12)])
+coins = torch.rand(3, generator=torch.Generator().manual_seed(3)) < 0.5  # row by row: real on the left?
+halves = [(real[k : k + 6], fakes[k : k + 6]) for k in (0, 6, 12)]
+rows = torch.cat([torch.cat(pair if left else pair[::-1]) for pair, left in zip(halves, coins)])
 plots.show(
     plots.grid(rows, columns=12),
-    alt="Three rows of twelve cartoon faces: the left six of each row are real, the right six generated",
+    alt="Three rows of twelve cartoon faces, six real and six generated in each",
 )
+
+# %%
+print("The real ones, from above:", *["left" if left else "right" for left in coins])
 
 # %% [markdown]
 # ## 10. Your own images
@@ -486,8 +495,8 @@ plots.show(
 # ## 11. Exercises
 # Replace each `...` and run the cell; `hint("02.1")` gives a nudge, `solution("02.1")` shows one way. Blanks do no harm.
 #
-# **Exercise 1: a generator for 32 pixels.** Give its layers as (channels in, channels out, kernel, stride, padding), from a
-# latent vector of 100 numbers to 3 channels.
+# **Exercise 1: a generator for 32 pixels.** Give its four layers, through 4, 8, 16 and 32 pixels, as (channels in, channels
+# out, kernel, stride, padding), from a latent vector of 100 numbers to 3 channels.
 
 # %%
 from gan_helpers.exercises import check, hint, solution

@@ -50,7 +50,7 @@ short = here.pick(cpu={}, gpu={}, test={"steps": 20, "every": 10})
 ring, wardrobe = points(**short), clothes(**short)
 plots.show(
     panel({"points": ring, "clothes": wardrobe}),
-    alt="Two charts. Points: orange samples on all eight blue modes. Clothes: trousers, shirts and shoes; D's opinions of training, fake and unseen images stay together, diversity near one, the distance falls",
+    alt="Two charts. Points: orange samples on all eight blue modes. Clothes: pale blobs of clothes, one kind has nearly half of the samples; D's opinions of training and unseen images run together and swing, that of fakes apart from them; diversity about 0.7, the distance falls",
 )
 
 # %% [markdown]
@@ -59,17 +59,18 @@ plots.show(
 # | window | question | healthy |
 # |---|---|---|
 # | samples | what do I see? | like the data |
-# | kinds | is a mode (or class) missing? the dotted line is the fair share | most bars near the line |
+# | kinds | is a mode (or class) missing? the dotted line is the fair share | no bar missing for long |
 # | gradients | does each net still get a lesson? | both alive, no cliff |
-# | D calls real | does D know what it is talking about? does it know *unseen* real images? | the three lines not far apart |
+# | D calls real | does D know what it is talking about? does it know *unseen* real images? | training and unseen together; fakes lower, but not at 0 for good |
 # | against real | diversity: mean distance between two samples, 1 is the data's; Fréchet distance (notebook 05) to unseen data | near 1; falling |
 #
 # The kinds of clothes are told by the course's `fashion-net`, and the distance is taken in its features (notebook 05 says how
 # to read such a number; here it is enough that lower is nearer).
 #
 # **How this notebook knows.** One run proves nothing about GANs. Each failure and each cure below was run with five seeds, and
-# counts as *shown* only if the ranges of the five do not touch. `python -m gan_helpers.failures` repeats it. The lines
-# under each chart are that record. Your own charts may differ from those described here: another processor rounds otherwise,
+# counts as *shown* only if the ranges of the five do not touch; 'not shown' means not by this rule, it does not mean *no effect*.
+# `python -m gan_helpers.failures` repeats it. The lines above each chart are that record: the mean of the five, in brackets the lowest
+# and the highest, and the verdict. Your own charts may differ from those described here: another processor rounds otherwise,
 # and a GAN makes another run of it.
 
 # %% [markdown]
@@ -93,14 +94,14 @@ plots.show(
 # best place for all of them. D must answer before the crowd has arrived. G is the one that collapses, but it is D's slowness
 # that lets it; and when D does answer, the crowd moves on to another mode, so no moment of the run shows the whole ring.
 #
-# **Cure: two time scales.** Let D be the faster one. Which rate you turn does not matter to the idea; here G keeps its
-# hasty rate and D gets a larger one. (Heusel et al. 2017 called it the two time-scale update rule, TTUR.) The record's last line
+# **Cure: two time scales.** Let D be the faster one again. Healthy, its rate is twice G's; the switch made it a fifth. Which rate you
+# turn does not matter to the idea; here G keeps its hasty rate and D gets twice that. (Heusel et al. 2017 called it the two time-scale update rule, TTUR.) The record's last line
 # is about a penalty that section 5 introduces: with three seeds it opened the collapse, with two it did not, so it is *not shown*.
 
 # %%
-cured = points(g_lr=1e-2, d_lr=1e-2, **short)
+cured = points(g_lr=1e-2, d_lr=2e-2, **short)
 plots.show(
-    panel({"two time scales: d_lr=1e-2": cured}),
+    panel({"two time scales: d_lr=2e-2": cured}),
     alt="The treated patient: the orange samples lie all round the ring again and diversity is back near one",
 )
 
@@ -199,7 +200,8 @@ plots.show(
 #
 # Read the record above once more. The first three bring the distance below that of *every* sick patient. R1, at this weight, helps
 # some seeds and not all, so it is not shown here; section 8 is its home. A fifth, EMA, was tried as well and made it worse: an
-# average lags behind, and this G is still on its way.
+# average lags behind, and this G is still on its way. Below is one of them. Its D, too, rejects every fake; what spectral
+# normalisation (notebook 07) took away is its steepness.
 
 # %%
 cured = clothes(d_lr=2e-2, d_norm="spectral", **short)
@@ -229,9 +231,9 @@ print(record("BatchNorm mode, by distance"))
 # %% [markdown]
 # The three rows come from **the same weights and the same z**: in a batch of 250, alone, and in evaluation mode. In training mode
 # an image is normalised by whoever is drawn beside it, so *the same z has no image of its own*. Every slider, every walk, every
-# comparison of two checkpoints at fixed z is broken, while the losses are the same to the last digit and the distance is hardly
-# worse than what seeds differ by: 250 images drawn wrongly are, as a crowd, still clothes. A number that is blind to a fault is no
-# proof of its absence. The cure is one word, `eval()`, and bug 4 below asks you for it.
+# comparison of two checkpoints at fixed z is broken, while the losses are the same to the last digit. The distance rises by 1 to 2
+# with each of the five generators, less than two seeds differ by: whoever sees only the one number suspects nothing, for 250 images
+# drawn wrongly are, as a crowd, still clothes. That a number looks usual does not prove that nothing is wrong. The cure is one word, `eval()`, and bug 4 below asks you for it.
 
 # %% [markdown]
 # ## 7. The wrong initialisation
@@ -347,8 +349,9 @@ plots.show(
 
 # %% [markdown]
 # *R1 and the gradient penalty are different cures.* R1 damps: D pays for any slope at the data, and the game comes to rest where
-# it should. WGAN-GP's penalty asks for slope **1**; at the equilibrium D should be flat, so the penalty holds it off, and the
-# game stops at x = 4, further away than it began. (It was made for another purpose: to keep a critic 1-Lipschitz while the two
+# it should. WGAN-GP's penalty asks for slope **1**: it pushes y away from 0 with a force of 2, and D's loss pushes it back with x/2.
+# At x = ±4 (±2 with the Wasserstein loss) the two cancel while D is flat. A flat D gives G no lesson, so the game stops there, further
+# away than it began. (It was made for another purpose: to keep a critic 1-Lipschitz while the two
 # distributions are apart. On real data the pull of many points hides this; 'any penalty damps' is false all the same.)
 #
 # Instance noise damps the log loss and does nothing for the Wasserstein loss, which is linear, so that noise of mean 0 averages
@@ -364,12 +367,13 @@ print(record("oscillation"))
 print(record("restless samples"))
 plots.show(
     panel({"healthy": ring, "sick: momentum=0.9": sick, "R1: r1=1": cured}),
-    alt="With momentum 0.9 the distance and D's opinions swing up and down all through the run and the samples leave the ring; with R1 the swings are small",
+    alt="With momentum 0.9 the distance and D's opinions swing up and down all through the run and the samples leave the ring; with R1 distance and diversity are steadier, D's opinions still swing, and the samples form a loop inside the ring",
 )
 
 # %% [markdown]
-# R1 calms the net as it calmed the two numbers (it does not heal it: 0.10 is still far from 0.007). EMA does neither: what circles in a net is no circle around the goal, and the mean of
-# bad points need not be a good one. What EMA is for is the second record: rates five times the healthy ones, where the samples are
+# R1 brings the distance from 0.93 down to 0.10 and keeps the samples inside the ring. It does not heal: D's opinions swing as widely as
+# before, hardly a mode is covered, and 0.10 is far from 0.007. EMA lowers the distance of each of the same five runs, to about 0.5, but not
+# out of the sick range: what circles in a net is no circle around the goal, and the mean of bad points need not be a good one. What EMA is for is the second record: rates five times the healthy ones, where the samples are
 # on the ring but never rest. There the average moves a fraction of the way from check to check. (Notebook 02 uses it for that.)
 
 # %% [markdown]
@@ -416,7 +420,8 @@ plots.show(
 # ([carpedm20/DCGAN-tensorflow #270](https://github.com/carpedm20/DCGAN-tensorflow/issues/270)). The switch here is a slip that no
 # error message reports: a schedule with factor 2 where 0.5 was meant, applied to both rates every 100 steps.
 #
-# **Predict.** At which rate does a GAN break that was healthy at 0.001: 0.004, 0.016, 0.064? And will you see it coming?
+# **Predict.** At which rate does a GAN break that was healthy at 0.001: (a) between 0.001 and 0.004, (b) between 0.004 and 0.016, (c)
+# between 0.016 and 0.064? And will you see it coming?
 
 # %%
 patients = {
@@ -428,10 +433,11 @@ plots.show(
     panel(patients),
     alt="Sick: the distance falls for a few hundred steps, then climbs by many orders of magnitude, gradients grow with it, and no sample is left in the picture; with halving rates the samples stay on the ring",
 )
+print("step, modes, distance:", *[(c.step, c.kinds, round(c.distance, 3)) for c in patients["sick: schedule=2"].checks[1:]])
 
 # %% [markdown]
-# This patient covers seven modes at step 300, three at step 400, two at 500, none at 700: it breaks at a rate of about 0.01. The
-# distance says 0.04 and 0.06 at steps 400 and 500 and explodes only at 900. So it can be seen coming, by whoever counts modes. Two
+# (b): its modes go from step 400 on, at a rate of about 0.01. The distance has left its lowest value there, too, and is many times that
+# at 600; whoever waits for the explosion at 900 looks at the wrong scale. So it can be seen coming. Two
 # habits follow: watch more than one number (notebook 05), and keep the best generator, not the last one.
 
 # %% [markdown]
@@ -465,24 +471,17 @@ Clinic()
 # patients, too, in another way: by which?
 
 # %%
-figure = Figure(figsize=(11, 2.2), layout="constrained")
-for axes, number, patient in zip(figure.subplots(1, 4, sharey=True), "1234", (dim, wardrobe, strong, by_heart)):
-    for losses, name, style, colour in zip(zip(*patient.losses), "DG", ("-", "--"), (plots.BLUE, plots.ORANGE)):
-        axes.plot(plots.smooth(losses, 0.9), style, color=colour, label=f"{name}'s loss")
-    axes.set(title=f"curve {number}", ylim=(0, 6), xlabel="step")
-figure.axes[0].legend(fontsize=8)
+from gan_helpers.exercises.nb03 import quiz
+
+curves, grids = quiz(wardrobe=wardrobe, strong=strong, dim=dim, by_heart=by_heart, alone=alone)
 plots.show(
-    figure,
+    curves,
     alt="Four pairs of losses: in 1 G's loss waves around two while D's is low; 2 is level; 3 has high spikes at the start; 4 is nearly level",
 )
 
 # %%
-figure = Figure(figsize=(11, 2.2), layout="constrained")
-for axes, letter, patient in zip(figure.subplots(1, 5), "ABCDE", (wardrobe, strong, dim, by_heart, alone)):
-    axes.imshow(plots.grid(patient.last.samples[:20], 5), interpolation="nearest")
-    axes.set(title=f"grid {letter}", xticks=[], yticks=[])
 plots.show(
-    figure,
+    grids,
     alt="Five grids of twenty clothes: A varied clothes; B blotchy ones; C twenty times the same dark picture; D clothes of few kinds; E clothes like A's, with other contrasts",
 )
 
@@ -509,14 +508,14 @@ print("A and E: the same losses to the last digit, and other images")
 # %% [markdown]
 # Grid E has curve 2: the patient of section 6, whose losses are A's to the last digit. So losses cannot even tell two *different*
 # sets of images apart, let alone rank them. They say who is ahead of its present opponent, and the opponent changes from patient
-# to patient. Look for the pair in the table that G's loss ranks the wrong way round.
+# to patient. Look for the two pairs in the table that G's loss ranks the wrong way round.
 
 # %% [markdown]
 # ## 13. Spot the bug
 # Six bugs, small and runnable; all but the second were found in published projects. Each check is run on the broken version first,
 # and says what is wrong with it; then mend it in the blank below.
 #
-# **Bug 1: a loss.** A Wasserstein loss as `mean(target · logit)`, with target 1 for real images and 0 for fakes. (The project
+# **Bug 1: a loss.** A Wasserstein loss as `-mean(target · logit)`, with target 1 for real images and 0 for fakes. (The project
 # reports that its attention model scores worse than its plain DCGAN. With this loss that says nothing about attention.)
 
 
@@ -683,7 +682,7 @@ check("03.3", r1)
 # <details><summary>Answers</summary>
 #
 # 1. D's up (or G's down): two time scales. 2. Tiny; long, as long as D is steep. 3. R1 at the equilibrium, because a slope costs;
-# the other beside it, because it asks for slope 1 where 0 is right. 4. D knows the ten images by heart; DiffAugment. 5. Yes:
+# the other at x = ±4, where its push towards slope 1 just cancels D's loss: D is flat there, so G stands still in the wrong place. 4. D knows the ten images by heart; DiffAugment. 5. Yes:
 # sampled in the wrong mode, for example.
 # </details>
 #

@@ -79,11 +79,11 @@ for name in names:
 
 # %% [markdown]
 # **Predict.** In how many settings do convDCGAN's and GenZoo's recipe differ, apart from their nets' layers: 3, 6, or
-# more than 10?
+# 10?
 
 # %%
 one, other = recipes.get("conv-cifar10"), recipes.get("genzoo-cifar10")
-apart = {key: pair for key, pair in one.differs(other).items() if key not in ("name", "about")}
+apart = {key: pair for key, pair in one.differs(other).items() if key not in ("name", "about", "family")}
 for key, (mine, theirs) in apart.items():
     print(f"{key:<12} {mine!s:>8}   {theirs!s:>8}")
 print(len(apart), "settings differ")
@@ -114,11 +114,12 @@ for axes, column, title in zip(figure.subplots(1, 2, sharey=True), (1, 2), ("par
                 axes.text(left + share / 2, row, label, ha="center", va="center", color=ink)
             left += share
     axes.set(yticks=range(4), yticklabels=names, ylim=(3.5, -0.5), title=f"{title} of G", xticks=[])
-plots.show(figure, alt="Stacked bars for four generators: most parameters lie in layers that make small maps, most multiplications in layers that make large ones; linDCGAN spends nearly all its work at the full size")
+plots.show(figure, alt="Stacked bars for four generators: most parameters lie in layers that make small maps; multiplications are spread evenly over the sizes, but linDCGAN spends three quarters of its at the full size")
 
 # %% [markdown]
-# Parameters sit at the small end, work at the large end. linDCGAN keeps 128 maps up to the full 32×32 and pays for it
-# there.
+# Parameters sit at the small end. Work is spread evenly: a doubled map has four times the positions, and a layer with half the
+# channels on both sides a quarter of the weights. Only linDCGAN, which keeps 128 maps up to the full 32×32, does three quarters of
+# its work there.
 #
 # ## 2. Contrast one: a linear layer, or convolutions to the end
 # linDCGAN begins with a linear layer, 100 → 256·4·4. convDCGAN begins with a transposed convolution, kernel 4, from a
@@ -156,7 +157,7 @@ for name in ("lin-cifar10", "genzoo-cifar10"):
     print(f"{name:<15} {type(norm).__name__} after the linear layer: {norm.num_features:,} means and as many variances")
 
 # %% [markdown]
-# With a mean for every single position, no position of GenZoo's 4×4 map can be brighter than another *on average* at that
+# (linDCGAN's README puts one there; its code has none.) With a mean for every single position, no position of GenZoo's 4×4 map can be brighter than another *on average* at that
 # point. Scale and shift must teach it back. That, and the widths, are choices. The word 'linear' is not.
 #
 # ## 3. Contrast two: the kernel
@@ -482,7 +483,8 @@ plots.show(figure, alt="Five distances for each size: those of the net at the im
 # At equal time the larger net has made a quarter of the steps and seen a quarter of the images (2,560 against 9,600), and
 # it is far behind with every seed: five times the distance. With equal *images* (set `steps=150`, which takes three times
 # as long) the gap shrinks; try how far. On a laptop, time decides. Remember it when you meet the shipped convDCGAN: in
-# its 20 minutes it saw a third of the images that linDCGAN saw.
+# the same 20 minutes it trains on a third of linDCGAN's images (264,000 against 796,000; a card counts up to the step whose
+# generator was kept).
 #
 # ## 5. Contrast four: the targets
 # All four nets were trained with other targets for D than 1 and 0, one only in its code. convDCGAN and linDCGAN use .95
@@ -789,7 +791,8 @@ for momentum in (0.01, 0.1, 0.99):
 # %% [markdown]
 # ## 8. The gallery, blind
 # Every recipe trained for the same 20 minutes on two cores (our own best ones for 100, the ten pairs of classDCGAN for 60
-# together), at full, half or quarter width: the largest that makes 3,000 steps in that time, or else the quarter. Those
+# together), at full, half or quarter width: the largest that makes 3,000 steps in that time, or else the quarter. Of each run
+# the generator with the lowest distance seen on the way is kept; its card says at which step. Those
 # for MNIST were trained on Fashion-MNIST:
 
 # %% tags=["nbval-ignore-output"]
@@ -902,7 +905,7 @@ check("04.4", luck)
 
 # %% [markdown]
 # ## Summary
-# - Two published recipes differ in eleven settings at once, besides their nets. A contrast changes one, at stated images
+# - Two published recipes differ in ten settings at once, besides their nets. A contrast changes one, at stated images
 #   seen, parameters and seeds.
 # - A convolution that covers the whole map *is* a linear layer.
 # - Stride-2 transposed convolutions paint checkerboards: k5 by uneven coverage, k4 too, because each phase has its own
@@ -914,15 +917,15 @@ check("04.4", luck)
 # **Can you answer these without looking?**
 # 1. A generator with 4×4 kernels, stride 2, shows a chessboard. What must be the cause: (a) too few steps, (b) uneven
 #    coverage, (c) neither need be?
-# 2. convDCGAN 'has no linear layer', linDCGAN has one in each net. What can the second draw that the first cannot?
+# 2. What does linDCGAN's linear layer let it draw that a first transposed convolution cannot?
 # 3. Targets (.95, .05), G far from the data, D very good: what does G's gradient do, and with (.95, 0)?
 # 4. Keras' momentum .9 is which number in PyTorch? Which of losses and samples would a wrong one change?
 # 5. A beats B with three seeds out of three. How often would luck alone do that, in one direction or the other?
 #
 # <details><summary>Answers</summary>
 #
-# 1. (c): coverage is even, and longer training only fights it; each phase has weights of its own. 2. Nothing: they are
-#    the same function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it stays as with hard targets,
+# 1. (c): coverage is even, and longer training only fights it; each phase has weights of its own. 2. Nothing: at
+#    that place they are the same function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it stays as with hard targets,
 #    nearly. 4. .1; samples in evaluation mode only. 5. In 2 of 20 deals, 1 in 10 (if all three of A are below all three
 #    of B).
 # </details>

@@ -309,7 +309,7 @@ from gan_helpers.metrics import Pairs, kid
 network = features.load("fashion-net")
 KINDS = [0, 1, 3, 6]  # fashion-net's numbers of our four classes
 reference, truth = network(held_out.images), torch.from_numpy(held_out.labels)
-own = [network(clothes.images[clothes.labels == k][-200:]) for k in range(4)]  # training images, 200 a class
+own = [network(clothes.images[:400][clothes.labels[:400] == k]) for k in range(4)]  # the real images that are scored below
 
 
 def by_class(images, y):
@@ -335,7 +335,7 @@ for name, found in live.items():
     print("{:<24}{:>8.2f}{:>10.2f}{:>9.2f}".format(name, *found.mean(1)))
 
 # %% [markdown]
-# One run says little. The command `python benchmarks/ablation.py classes` trains the same four ways for 800
+# One run says little: it may even put AC-GAN ahead in variety. The command `python benchmarks/ablation.py classes` trains the same four ways for 800
 # steps (51,200 images), three seeds each, and keeps what it measured:
 
 # %%
@@ -368,8 +368,9 @@ plots.show(figure, alt="Class accuracy across, variety upwards; a star for real 
 
 # %% [markdown]
 # Read every column against its top row. AC-GAN and conditional net are named rightly equally often; the seeds of each differ by more. But the AC-GAN
-# lies about three times as far from the real images of a class, and has a tenth less variety, with every seed: section 2 again, in images. Class
-# accuracy alone could not have told them apart. A pair a class, at the same total of parameters and images, is far behind; its variety is
+# lies about three times as far from the real images of a class, and has a tenth less variety, with every seed. That is one half of section 2 in
+# images: narrower, and off the real ones. The other half, an accuracy *above* that of real images, has not come in so short a training. Class
+# accuracy, averaged over the seeds, could not have told the two apart. A pair a class, at the same total of parameters and images, is far behind; its variety is
 # that of noise. (With as many parameters and images for *each* pair it would be notebook 02 four times: that costs four times as much.)
 #
 # ## 6. Slide from class to class
@@ -417,10 +418,10 @@ plots.show(figure, alt="The network's probabilities along the slide: T-shirt fal
 
 # %% [markdown]
 # (b). In the slide the sleeves shrink and the body narrows; in the cross-fade below it the sleeves stay where they are and turn grey. G knows
-# garments only, so it draws one at every stop. The network changes its mind somewhat beyond the middle. With one GAN a class there is nothing to slide: between two nets lies no third.
+# garments only, so it draws one at every stop. The network changes its mind near the middle. With one GAN a class there is nothing to slide: between two nets lies no third.
 #
-# What does z mean, then? It decides all that the class does not. **Predict:** take the same 200 z, draw them as T-shirts and as
-# shirts, and correlate their brightness. For a pair a class, and for the conditional net: near 0, or near 1?
+# What does z mean, then? It decides all that the class does not. **Predict:** take the same 200 z, draw them as each of the four
+# classes, and correlate the brightness of any two. For a pair a class, and for the conditional net: near 0, or near 1?
 
 # %% tags=["nbval-ignore-output"]
 z = latent.draw_z(200, 64, seed=2)
@@ -519,7 +520,8 @@ check("06.2", projection)
 # %% [markdown]
 # **Exercise 3: does it listen?** Some generators ignore y: D never punished them for it. Return which share of the variance of the
 # images comes from the class: draw each `z` once with every class; the variance over the classes (mean over everything else),
-# divided by the variance over all images.
+# divided by the variance over all images. Both variances divide by the number of values, not by one less (`correction=0`): there are few
+# classes.
 
 
 # %%

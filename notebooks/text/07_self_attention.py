@@ -113,7 +113,7 @@ assert abs(stretch(divided(kinds["constant, 3x3, stride 1"][0]), 16, 1) - 2.93) 
 
 # %% [markdown]
 # (c). Each of these layers is 'normalised', and each stretches: by 1.2, by 1.5, and by 2.9 where the kernel is a plain sum (on a flat image nine
-# overlapping patches agree). It can never exceed k/stride: 3 here, 2 for the layers of our D. So
+# overlapping patches agree). It can never exceed k/stride, rounded up: 3 for 3×3 with stride 1, 2 for 4×4 with stride 2. So
 #
 # > *Spectral normalisation makes a convolution 1-Lipschitz* is wrong. It makes it **bounded**: D has *some* fixed limit, which
 # > no training step can lift. That is the part that helps.
@@ -197,7 +197,7 @@ print(f"limit of the whole net {bound:.1f}; steepest of 1,000 images {steepest:.
 assert 1 < steepest < bound
 
 # %% [markdown]
-# The σ after is 1 or a little more (one step of power iteration for each step of D runs slightly behind the weights; by as much the last
+# The σ after is 1 or a little more (one step of power iteration for each forward pass runs slightly behind the weights; by as much the last
 # column may exceed k/stride). The limit of the whole net is the product of the last column. And among a thousand real images we found a gradient well above 1: this normalised D is *not*
 # 1-Lipschitz. It is steeper than 1 and less steep than its limit.
 #
@@ -215,13 +215,15 @@ print("G's gradient on a fake is the slope of D, whatever D says:", torch.allclo
 # %% [markdown]
 # ## 4. How far a convolution reaches
 # An output pixel of a 3×3 convolution sees 3×3 inputs; after two layers 5×5, after n layers 2n + 1: its **receptive field**. Corner to corner on a
-# 16×16 map takes fifteen layers. Strides make reach cheap, but a G's last layers have none: what it draws at the left shoulder and at the right one,
-# it must have agreed upon earlier, on a coarse map.
+# 16×16 map takes fifteen layers. In D strides make reach cheap. In G they work the other way: each layer spreads a position over a few pixels and
+# looks at its near neighbours only. What G draws at the left shoulder and at the right one, it must have agreed upon earlier, on a coarse map.
 #
 # **Self-attention** lets every position look at every other, in one layer. From each position's features come a query, a key and a value (1×1
 # convolutions). Position i compares its query with all keys, and takes the mean of all values, weighted by how well they fit:
 #
-# $$A_{ij} = \operatorname*{softmax}_j\,(q_i \cdot k_j), \qquad \text{out}_i = x_i + \gamma \sum_j A_{ij}\,v_j .$$
+# $$A_{ij} = \operatorname*{softmax}_j\,(q_i \cdot k_j), \qquad \text{out}_i = x_i + \gamma\, W_o \sum_j A_{ij}\,v_j ,$$
+#
+# where $W_o$ is one more 1×1 convolution, back to the map's channels.
 
 # %%
 from torch import nn
@@ -316,7 +318,7 @@ net.attention.gamma.data.fill_(gamma)
 print(f"γ = {gamma:+.3f}; without attention the images change by {255 / 2 * (images - without).abs().mean():.1f} of 255 grey levels")
 
 # %% [markdown]
-# That is more than a touch: this G draws with its attention. (Look at this number first, whenever you are shown maps.)
+# That is little, though more than nothing: attention adds a touch. (Look at this number first, whenever you are shown maps.)
 #
 # **Then the maps.** Below: the picture with the attention of *one* query position laid over it in orange, the query framed in blue. If it
 # attended to all 256 positions alike, each would get 1/256; full orange is three times that or more.
@@ -393,8 +395,9 @@ others = ~torch.eye(16, dtype=torch.bool)
 print(f"two queries of one image have {common[:, others].mean():.0%} of their attention in common")
 
 # %% [markdown]
-# Nearly nine tenths in the run kept here. Whatever the query, this small net looks somewhat more at the garment than at the background, and most at a few positions of
-# it: its attention is nearly the same *average* for all. That can be of use, for every position learns something about the whole. But it is not the story
+# Nearly nine tenths in the run kept here. Most queries spread their attention almost evenly; some prefer the garment, one the background, and several
+# take every second position: a chessboard (two transposed convolutions with stride 2 stand before this map, notebook 04). Its attention is largely the
+# same *average* for all. That can be of use, for every position learns something about the whole. But it is not the story
 # that is usually told beside such pictures, in which each part looks at its counterpart. Measure before you tell.
 #
 # ## 6. Beside the convolution's reach
@@ -444,13 +447,13 @@ plots.show(figure, alt="Left: nine bright cells around the query, all else dark.
 # %% [markdown]
 # ## 7. A published SAGAN, and two faults
 # One of the projects behind this course trains a SAGAN on CIFAR-10 and reports an FID *worse* than its DCGAN's. Is attention bad? Look at its loss first. In
-# Keras a loss gets (target, prediction). Its 'Wasserstein' loss is the mean of their product, with targets near 1 for real and near 0 for fake
-# images. **Predict:** we exchange D's batch of fakes for another. How much does D's gradient change?
+# Keras a loss gets (target, prediction). Its 'Wasserstein' loss is the mean of their product, with targets of exactly 1 for real and 0 for fake
+# images; its D ends in a sigmoid. **Predict:** we exchange D's batch of fakes for another. How much does D's gradient change?
 
 # %%
 def as_published(real_logits, fake_logits):
-    """-mean(target · prediction), with target 1 for real and 0 for fake."""
-    return -(1.0 * real_logits).mean() - (0.0 * fake_logits).mean()
+    """mean(target · prediction), with target 1 for real and 0 for fake; a prediction is a sigmoid's."""
+    return (1.0 * real_logits.sigmoid()).mean() + (0.0 * fake_logits.sigmoid()).mean()
 
 
 def change(loss):
@@ -471,7 +474,7 @@ from gan_helpers.losses import wasserstein_d  # mean on fakes less mean on real:
 print("as intended, above zero:", change(wasserstein_d) > 1e-4)
 
 # %% [markdown]
-# Exactly 0: zero times anything. That D never learns what a fake is; it only pushes its answer on real images up, without end. The recipe `sagan-cifar10`
+# Exactly 0: zero times anything. That D never learns what a fake is; it only pushes its answer on real images down to 0. The recipe `sagan-cifar10`
 # has the evident intention. The second fault is the softmax's axis:
 
 # %%
@@ -492,7 +495,12 @@ if "sagan-cifar10" in checkpoints.shipped():
     sagan = checkpoints.load_generator("sagan-cifar10")
     shown, sagan_maps = look(sagan, latent.draw_z(4, sagan.latent_dim, seed=1))
     layer = next(m for m in sagan.modules() if isinstance(m, blocks.SelfAttention))
-    print(f"sagan-cifar10, {sagan.card['images_seen']:,} images seen; γ = {layer.gamma.item():+.3f}")
+    gamma = layer.gamma.item()
+    layer.gamma.data.zero_()
+    without = latent.generate(sagan, latent.draw_z(4, sagan.latent_dim, seed=1))
+    layer.gamma.data.fill_(gamma)
+    print(f"sagan-cifar10, {sagan.card['images_seen']:,} images seen; γ = {gamma:+.3f}; without attention the images")
+    print(f"change by {255 / 2 * (shown - without).abs().mean():.1f} of 255 grey levels. If that is next to nothing, so is what the maps tell.")
 else:
     shown, sagan_maps = images[4:], maps[4:]
     print("sagan-cifar10 is not in this copy of the course; these are four more images of section 5.")
@@ -574,8 +582,8 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 #   speaks for its own setting.
 #
 # ## 9. The same, for longer
-# `best-cifar10` has the same parts in the nets of section 5 (its DiffAugment is colour and translation), for CIFAR-10, with classes told by
-# projection (notebook 06); `best-cifar10-uncond` does without the classes:
+# `best-cifar10` has the same kinds of parts (its DiffAugment is colour and translation, and both nets learn at one rate) in the family of nets of
+# section 5, wider and *without* attention, for CIFAR-10, with classes told by projection (notebook 06); `best-cifar10-uncond` does without the classes:
 
 # %% tags=["nbval-ignore-output"]
 for name in ("best-cifar10", "best-cifar10-uncond"):
@@ -640,7 +648,7 @@ check("07.4", reach)
 # %% [markdown]
 # ## Summary
 # - A spectral norm is the most that a layer stretches; power iteration finds it by going forth and back.
-# - Spectral normalisation divides by the norm of the flattened kernel. The convolution may still stretch, up to k/stride; but D is bounded.
+# - Spectral normalisation divides by the norm of the flattened kernel. The convolution may still stretch, up to k/stride rounded up; but D is bounded.
 # - A convolution reaches its neighbours; attention reaches everything at once. With γ = 0 it does nothing, whatever its maps show.
 # - A loss whose fake term is multiplied by 0 trains a D that never saw a fake.
 # - An ablation needs both directions, several seeds, and equal images seen.

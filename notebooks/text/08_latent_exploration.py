@@ -184,7 +184,7 @@ halfway = {"line": (a + b) / 2, "arc": latent.slerp(a, b, 0.5), "fresh": latent.
 order = ["arc", "line", "fresh"]
 shuffled = [order[k] for k in torch.randperm(3, generator=torch.Generator().manual_seed(2))]
 sheet = torch.cat([halfway[name][8 * k : 8 * k + 8] for k, name in enumerate(shuffled)])
-plots.show(plots.grid(draw(sheet), columns=8), alt="Three rows of eight faces, not labelled: they look equally good")
+plots.show(plots.grid(draw(sheet), columns=8), alt="Three rows of eight faces, not labelled")
 
 # %%
 print("from above to below:", ", ".join(shuffled))
@@ -376,12 +376,12 @@ print(f"mean shift of the skin: {shift:+.1f} tones before, {left_over:+.1f} afte
 
 # %%
 picture = bars({"glasses + 2": (moved, plots.BLUE), "without its company + 2": (still, plots.GREEN)}, "before and after projection")
-plots.show(picture, alt="The same bars before and after the projection: most bars are about as high as before, and skin is the highest in both")
+plots.show(picture, alt="The same bars before and after the projection: some bars are lower, some higher than before, and skin is the highest in both")
 
 # %% [markdown]
 # Nothing of the four directions is left in the new one, and still the skin changes in as many faces as before. The mean drift
-# towards light skin is less than half of what it was, but the slider does less of everything: fewer faces get their glasses,
-# too.
+# towards light skin is less than half of what it was, but fewer faces get their glasses, too; and while some questions move
+# less, others move more: hair, clothes, and the style most of all.
 #
 # Why so little? Directions and cosines are slopes, averaged over all faces. Each face goes its own way (the skin ran light,
 # dark, light again), and ups and downs that cancel in the mean are still there in every face. Projection is a cure of first
@@ -398,7 +398,7 @@ box = explore("dcgan-faces", folder=folder)
 box
 
 # %% [markdown]
-# **Task.** In *Directions*, choose *saved* and tick the meter. Find a seed whose face gets glasses and keeps its skin with
+# **Task.** In *Directions*, set *found in* to *saved* and tick *show what else moves*. Find a seed whose face gets glasses and keeps its skin with
 # *glasses alone* but not with *glasses*. Which seed, and what else did the meter say? Write it down.
 #
 # For readers without a kernel, six faces; below them on *glasses* at 2, then on *glasses alone* at 2:
@@ -427,11 +427,11 @@ for column, style, colour, name in ((1, "o-", plots.BLUE, "precision"), (2, "s--
     axes.plot(psis, curve[:, column], style, color=colour, label=name)
 axes.set(xlabel="ψ", ylim=(0, 1), title="500 images for each ψ")
 axes.legend()
-plots.show(figure, alt="Precision over the truncation: near zero at 0.25, highest around 0.7, a little lower at 1, lower again at 1.25. Variety rises from zero to its full height at 1")
+plots.show(figure, alt="Precision over the truncation: near zero at 0.25, highest between 0.7 and 0.85, a little lower at 1, lower again at 1.25. Variety rises from zero to its full height at 1")
 
 # %% [markdown]
 # (c), and the common belief (a) fails here. From 1 to 0.7 the faces become more ordinary: precision up, variety down; that
-# is the bargain that truncation is known for. Below 0.7 *both* fall, and the images turn to fog. Latents so short never
+# is the bargain that truncation is known for. Below 0.7 *both* fall, and at 0.25 the images are fog. Latents so short never
 # occur in training (section 2), so G was never taught to draw there. In StyleGAN, truncation moves a learned code towards
 # its mean, where there *is* a good image; in a DCGAN it moves z towards a place where nobody has been.
 #
@@ -584,7 +584,8 @@ check("08.2", cleaned)
 
 # %% [markdown]
 # **Exercise 3: recall.** The share of `real` features (N, D) that lie within the ball of some `fake` (M, D); a fake's ball
-# reaches to its k-th nearest other fake. It is the curve *variety* above; check it against ψ = 0.5 there.
+# reaches to its k-th nearest other fake. (The curve *variety* above is this, with 500 images of G itself in place of the real
+# ones.)
 
 
 # %%

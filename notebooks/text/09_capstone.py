@@ -107,29 +107,32 @@ sets = [everything.images, images.images]
 sets += [images.images[images.labels == k] for k in range(len(images.class_names))]
 plots.show(
     plots.grid(np.stack([s.mean(0).round().astype(np.uint8) for s in sets]), columns=len(sets), scale=3),
-    alt="Mean images: of all clothes a vague shirt with a foot, of all shoes a blurred shoe, then clearer ones of boots, sandals and sneakers",
+    alt="Mean images: of all clothes a pale fog, of all shoes a blurred shoe, then clearer ones of boots, sandals and sneakers",
 )
 names = ["all clothes", "your set", *images.class_names]
 for name, s in zip(names, sets):
     print(f"{name:<12} mean deviation from the mean image: {np.abs(s - s.mean(0)).mean():.0f} of 255")
 
 # %% [markdown]
-# (b). Where the mean is sharp the generator has little to learn, where it is fog it has much. If yours is an even grey,
+# (b); of all ten kinds a fog with hardly a shape. Where the mean is sharp the generator has little to learn, where it is fog it has much. If yours is an even grey,
 # choose one kind of image, or crop to what you care about.
 #
 # Next, **near-duplicates**: frames of one video, the same photo saved twice. They make a set seem larger than it is, and a
 # pair of which one half is held out makes the copying test blind. The four closest pairs of the set, each above its twin:
 
 # %%
-some = images.images[:: max(1, len(images) // 2500)]
-small = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(some.astype(np.float32)), 16).flatten(1)  # (N, 256)
-distance = torch.cdist(small, small).fill_diagonal_(torch.inf) / small.shape[1] ** 0.5  # root mean square, in grey levels
+pool = np.concatenate([images.images, held_out.images])
+small = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(pool.astype(np.float32)), 16).flatten(1)  # (N, 256)
+some = torch.arange(0, len(pool), max(1, len(pool) // 2500))  # each of these is compared with all
+distance = torch.cdist(small[some], small) / small.shape[1] ** 0.5  # root mean square, in grey levels
+distance[torch.arange(len(some)), some] = torch.inf  # not with itself
 closest, twin = distance.min(1)
 duplicates = (closest < 8).float().mean().item()
 print(f"{duplicates:.1%} of the images have a twin closer than 8 grey levels; the closest pair: {closest.min():.0f}")
-one = closest.argsort()[:8:2]  # each pair comes twice
+pairs = list({tuple(sorted((some[k].item(), twin[k].item()))): None for k in closest.argsort()})[:4]  # each once
+one, two = (np.array(side) for side in zip(*pairs))
 plots.show(
-    plots.grid(np.concatenate([some[one], some[twin[one]]]), columns=4, scale=3),
+    plots.grid(np.concatenate([pool[one], pool[two]]), columns=4, scale=3),
     alt="The four most similar pairs of the set, one above the other: sneakers of nearly one model",
 )
 print(f"{len(images):,} to train on, {len(held_out):,} held out; enough to begin: {len(images) >= 300}")
@@ -188,12 +191,13 @@ trainer = runs.train(recipe, images, run, callbacks=[LiveView(), vitals], resume
 print(f"{trainer.step:,} steps, each image seen {trainer.step * recipe.batch_size / len(images):.0f} times; kept in {run}")
 
 # %% [markdown]
-# To go on, set `RUN` to the folder and `steps` higher, or use the command line. Budgets are totals, so `--minutes 60` adds
-# what is missing to an hour:
+# To go on, set `RUN` above to the folder that was just printed, and `steps` some hundred higher than what is reached: vital signs
+# are written only while it trains. Or go on in a terminal, **in the folder `notebooks/`**, with your data and your run in place of
+# `my_photos.zip` and `runs/capstone`. Budgets are totals, so `--minutes 60` adds what is missing to an hour:
 #
 # ```
 # python -m gan_helpers train first-minute --data my_photos.zip --minutes 60 --set channels=1 --out runs/capstone --resume
-# python -m gan_helpers train dcgan-faces --data my_photos.zip --minutes 60 --out runs/mine-64     (64 pixels, colour)
+# python -m gan_helpers train dcgan-faces --data my_photos.zip --minutes 60 --out runs/mine-64  # 64 pixels, colour
 # tensorboard --logdir runs
 # ```
 
@@ -218,7 +222,7 @@ from matplotlib.figure import Figure
 def panel(rows, title):
     """Three plots of a run's vital signs over its steps."""
     step, train, unseen, fakes, norm_d, norm_g, diversity = zip(*rows)
-    figure = Figure(figsize=(10, 2.7), layout="constrained")
+    figure = Figure(figsize=(10, 3), layout="constrained")
     lines = [
         [(train, "training images", plots.BLUE, "-"), (unseen, "held-out images", plots.GREEN, ":"), (fakes, "fakes", plots.ORANGE, "--")],
         [(norm_d, "D", plots.BLUE, "-"), (norm_g, "G", plots.ORANGE, "--")],
@@ -229,7 +233,7 @@ def panel(rows, title):
         for values, label, colour, style in curves:
             axes.plot(step, plots.smooth(values, 0.8), style, color=colour, label=label)
         axes.set(title=name, xlabel="step", ylim=(0, None))
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3)
     figure.suptitle(title)
     return figure
 
@@ -252,8 +256,8 @@ for name, value in zip(("D right on training images", "on held-out images", "on 
 # What if the set is small? To see it in half a minute we play the same game in small: 16 pixels, narrow nets, and without the
 # recipe's two protections, spectral normalisation and DiffAugment. Once on 40 of the images, once on all of them.
 #
-# **Predict.** Which sign tells that 40 are too few: (a) diversity falls, (b) gradients die, (c) D stays right on training
-# images and becomes wrong on held-out ones? And of the fakes, what share will be nearest to one of the 40? (There are 40
+# **Predict.** Which sign tells that 40 are too few: (a) diversity falls, (b) gradients die, (c) D is right far more
+# often on training images than on held-out ones? And of the fakes, what share will be nearest to one of the 40? (There are 40
 # of these and 270 held-out ones, so chance gives 13 %.)
 
 # %% tags=["nbval-ignore-output"]
@@ -268,7 +272,7 @@ for name, part in (("40 images", few), ("all images", little)):
 # %% tags=["nbval-ignore-output"]
 plots.show(
     panel(signs["40 images"].rows, "40 images"),
-    alt="Vital signs on forty images: after some 700 steps D's curve for held-out images sinks far below that for training images; gradients and diversity look well",
+    alt="Vital signs on forty images: after some 1,000 steps D's curve for held-out images stays far below that for training images; G's gradient and diversity look well",
 )
 plots.show(
     panel(signs["all images"].rows, "all images"),
@@ -279,7 +283,7 @@ for name, sign in signs.items():
     print(f"{name:<11} D right on {train:.0%} of the training images, {new:.0%} of the held-out ones")
 
 # %% [markdown]
-# (c). D has learned the 40 by heart and takes most other real shoes for fakes. Gradients and diversity look well. With
+# (c). D still knows most of the 40, and takes nearly all other real shoes for fakes. G's gradient and diversity look well. With
 # all images, the same nets and as many steps, there is no gap. Now the fakes: whom are they nearest to?
 
 # %% tags=["nbval-ignore-output"]
