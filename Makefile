@@ -61,4 +61,4 @@ generators: .venv/installed
 	$(BIN)/python -m gan_helpers.gallery train $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf .venv .venv7 runs notebooks/runs
+	rm -rf .venv .venv7  # runs/ and notebooks/runs/ stay: they are yours

@@ -32,6 +32,9 @@ def list_all(o: argparse.Namespace) -> None:
 
 
 def train(o: argparse.Namespace) -> int:
+    for name, low in (("save_every", 1), ("score_every", 0)):
+        if not low <= getattr(o, name) <= 10**9:  # nan is not, either
+            raise CourseError(f"--{name.replace('_', '-')} must be at least {low}; got {getattr(o, name):g}.")
     unreadable = [pair for pair in o.set if "=" not in pair]
     if unreadable:
         raise CourseError(f"--set takes key=value; got '{unreadable[0]}'.")
@@ -48,6 +51,8 @@ def train(o: argparse.Namespace) -> int:
     runs.claim(folder, recipe, o.resume)
     options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
     images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
+    if images.name == o.fallback:
+        recipe = recipe.but(data=o.fallback)  # the card tells what was seen
     if o.score_every:
         from .evaluation import Judge
 
@@ -69,17 +74,17 @@ def sample(o: argparse.Namespace) -> None:
         raise CourseError(f"--seed must lie between 0 and {2**32 - 1}; got {o.seed}.")
     import torch
 
-    from . import checkpoints, plots
+    from . import checkpoints, files, plots
     from .latent import draw_z, generate
 
     generator = checkpoints.load_generator(o.source)
     labels = torch.full((o.n,), checkpoints.class_number(generator, o.kind)) if o.kind is not None else None
     z = draw_z(o.n, generator.recipe.latent_dim, o.seed)  # (N, latent_dim)
-    images = plots.to_uint8(generate(generator, z, labels))  # (N, C, S, S)
+    images = generate(generator, z, labels, each=plots.to_uint8)  # (N, C, S, S)
     if out.suffix.lower() == ".png":
-        plots.save_atomically(out, plots.grid(images).save)
+        files.save_atomically(out, plots.grid(images).save)
     else:
-        plots.save_atomically(out, lambda part: part.write_bytes(npy(images.permute(0, 2, 3, 1).numpy())))
+        files.save_atomically(out, lambda part: part.write_bytes(npy(images.permute(0, 2, 3, 1).numpy())))
     print(f"{o.n} images in {out}")
 
 
@@ -122,7 +127,7 @@ def walk(o: argparse.Namespace) -> None:
 
     from . import checkpoints, latent
 
-    generator, frames = checkpoints.load_generator(o.source), round(o.seconds * o.fps)
+    generator, frames = checkpoints.load_generator(o.source), max(2, round(o.seconds * o.fps))
     keys = torch.stack([latent.draw_z(o.n, generator.latent_dim, seed) for seed in o.seeds])  # (K, N, latent_dim)
     if o.direction is None:
         z = torch.stack([latent.walk(stops, frames) for stops in keys.unbind(1)], 1)
@@ -138,7 +143,7 @@ def direction(generator, name: str):
     """A direction (latent_dim,) by number, 1 being the strongest, or by attribute."""
     from . import data, directions
 
-    if name.isdigit():
+    if name.isdecimal():
         found = directions.principal(generator)
         if not 1 <= int(name) <= len(found):
             raise CourseError(f"--direction takes 1 to {len(found)}, or an attribute; got '{name}'.")
@@ -147,7 +152,8 @@ def direction(generator, name: str):
         raise CourseError(
             f"The images of {generator.recipe.data} have no attributes at hand: --direction takes a number."
         )
-    probe = directions.Probe.fit(data.load(generator.recipe.data), (name,))
+    r = generator.recipe
+    probe = directions.Probe.fit(data.load(r.data, r.image_size, r.channels), (name,))
     return directions.attribute_directions(generator, probe)[name]
 
 
@@ -168,14 +174,14 @@ def export(o: argparse.Namespace) -> None:
 
 
 def evaluate(o: argparse.Namespace) -> None:
-    from . import evaluation, plots
+    from . import evaluation, files
 
     out = checked_out(o.out, (".json",)) if o.out else None
     metrics = tuple(o.metrics.split(",")) if o.metrics else evaluation.DEFAULT
-    scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws)
+    scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
     print(evaluation.table(scores))
     if out:
-        plots.save_atomically(out, lambda part: part.write_text(evaluation.to_json(scores), encoding="utf-8"))
+        files.save_atomically(out, lambda part: part.write_text(evaluation.to_json(scores), encoding="utf-8"))
         print(f"in full: {out}")
 
 
@@ -183,7 +189,7 @@ def network(o: argparse.Namespace) -> None:
     from . import data, features
 
     out = checked_out(o.out or str(features.NETWORKS / f"{Path(o.data).stem}-net.safetensors"), (".safetensors",))
-    splits = (data.load(o.data, split=split) for split in data.SPLITS)
+    splits = (data.load(o.data, split=split, skip_broken=o.skip_broken) for split in data.SPLITS)
     right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")
@@ -196,7 +202,9 @@ def checked_out(name: str, suffixes: tuple[str, ...]) -> Path:
     Raises:
         CourseError: another file type, or a folder that cannot be made.
     """
-    path = Path(name).expanduser()
+    from .data import at_home
+
+    path = at_home(name)
     if path.suffix.lower() not in suffixes:
         raise CourseError(f"--out must end in {' or '.join(suffixes)}; got '{name}'.")
     try:
@@ -257,6 +265,7 @@ def parser() -> argparse.ArgumentParser:
                    "classifier, copying")  # fmt: skip
     c.add_argument("--features", help="inception, inception-pytorch-fid, or a network of the course such as faces-net")
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
+    c.add_argument("--skip-broken", action="store_true", help="leave out images of the data set that cannot be read")
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")
 
     c = command("network", network, "train the small classifier whose features measure a data set")
@@ -265,6 +274,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--epochs", type=int, default=8, help="passes over the images")
     c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
     c.add_argument("--flip", action="store_true", help="mirror half of the images")
+    c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
 
     c = command("walk", walk, "make an endless animation of a walk from seed to seed, or along a direction")
     c.add_argument("source", help="a shipped name, a run folder or a checkpoint")

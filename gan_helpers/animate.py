@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from .errors import CourseError
-from .plots import grid, save_atomically
+from .files import save_atomically
+from .plots import grid
 
 SUFFIXES = (".gif", ".webp", ".mp4")
 # Colours, every how manieth frame, shrunk how often: tried in turn until a GIF fits.

@@ -15,9 +15,10 @@ from . import checkpoints
 from .animate import animate
 from .data import banner
 from .errors import CourseError
+from .files import save_atomically
 from .latent import generate
-from .plots import curves, grid, save_atomically
-from .training import COLUMNS, Trainer
+from .plots import curves, grid
+from .training import COLUMNS, Diverged, Trainer
 
 
 class Callback:
@@ -40,6 +41,8 @@ class Tolerant(Callback):
         if not self.broken:
             try:
                 getattr(self.inner, method)(trainer)
+            except Diverged:
+                raise
             except (OSError, CourseError) as error:
                 self.broken = True
                 banner(f"{type(self.inner).__name__} stopped, the training goes on: {error}")
@@ -212,7 +215,8 @@ class Scores(Callback):
         self.folder, self.judge, self.every = folder, judge, every
 
     def start(self, trainer: Trainer) -> None:
-        self.scores = [pair for pair in read_scores(self.folder)[1] if pair[0] <= trainer.step]
+        name, old = read_scores(self.folder)
+        self.scores = [pair for pair in old if name == self.judge.name and pair[0] <= trainer.step]
         trainer.scores, trainer.score_name = self.scores, self.judge.name
 
     def step(self, trainer: Trainer) -> None:

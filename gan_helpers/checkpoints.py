@@ -6,6 +6,7 @@ recipe, step and seconds in its header. Random states are not in it because ever
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -18,8 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models
-from .data import DATA
+from .data import DATA, at_home
 from .errors import CourseError, nearest
+from .files import move
 from .recipes import BUDGETS, RECIPES, Recipe
 from .training import ADVICE, COLUMNS, Diverged, Trainer
 
@@ -36,10 +38,11 @@ def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str,
     part = path.with_name(f".{path.name}.part")
     try:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
-        part.chmod(0o644)  # save_file keeps others out
+        with contextlib.suppress(OSError):  # some network disks refuse
+            part.chmod(0o644)  # save_file keeps others out
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        move(part, path)
     except (OSError, safetensors.SafetensorError) as error:
         part.unlink(missing_ok=True)
         raise CourseError(
@@ -155,9 +158,12 @@ def save(trainer: Trainer, folder: Path) -> Path:
     header = about_run(trainer) | {"images": trainer.batches.fingerprint, "scaler": scaler}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
-    if last.exists():
-        os.replace(last, folder / "checkpoint.previous.safetensors")
-    os.replace(new, last)
+    try:
+        if last.exists():
+            move(last, folder / "checkpoint.previous.safetensors")
+        move(new, last)
+    except OSError as error:
+        raise CourseError(f"{last} is held by another program ({error}); the newest state is {new.name}.") from None
     return last
 
 
@@ -232,7 +238,7 @@ def find(source: str | Path) -> Path:
     Raises:
         CourseError: nothing there; the nearest shipped name is suggested.
     """
-    path = Path(source).expanduser()
+    path = at_home(source)
     if str(source) in shipped():
         return shipped()[str(source)]
     if path.is_dir():
@@ -245,6 +251,11 @@ def find(source: str | Path) -> Path:
         f"No checkpoint, run folder or shipped generator '{source}'.{nearest(str(source), shipped())} "
         f"Shipped: {', '.join(shipped()) or 'none'}."
     )
+
+
+def class_names(generator: nn.Module) -> tuple[str, ...]:
+    """The names of a generator's classes; their numbers, if it comes straight from training; () if it has none."""
+    return tuple(getattr(generator, "class_names", ()) or map(str, range(getattr(generator, "num_classes", 0))))
 
 
 def load_generator(source: str | Path) -> nn.Module:

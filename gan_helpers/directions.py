@@ -167,4 +167,4 @@ def load_directions(path: str | Path, latent_dim: int) -> dict[str, Tensor]:
     for name, direction in found.items():
         if kind != "directions" or direction.shape != (latent_dim,) or not direction.isfinite().all():
             raise CourseError(f"{path}: '{name}' is no direction of {latent_dim} numbers.")
-    return {name: direction.float() for name, direction in found.items()}
+    return {name: direction.float().clone() for name, direction in found.items()}

@@ -133,7 +133,7 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
     Raises:
         CourseError: nothing there, or not images.
     """
-    path = Path(source).expanduser()
+    path = data.at_home(source)
     if path.suffix == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -144,20 +144,25 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
                 f"{path} must hold uint8 images (N, H, W, 1 or 3), as the command sample writes; it holds "
                 f"{array.dtype} {array.shape}."
             )
-        return (lambda n, seed: np.ascontiguousarray(array[:n].transpose(0, 3, 1, 2))), len(array)
+        return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)
     if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
         from .data.folder import open_folder
 
         images = open_folder(path).images
-        return (lambda n, seed: np.array(images[:n])), len(images)
-    generator = checkpoints.load_generator(source)
+        return (lambda n, seed: images[some(n, len(images))]), len(images)
+    generator = checkpoints.load_generator(source).to(features.DEVICE)
     return (lambda n, seed: draw(generator, n, seed)), None
+
+
+def some(n: int, of: int) -> np.ndarray:
+    """Which n of a file's images are scored: drawn by lot, for they may lie sorted."""
+    return np.sort(np.random.default_rng(0).permutation(of)[:n])
 
 
 def draw(generator: nn.Module, n: int, seed: int) -> np.ndarray:
     """n images uint8 (n, C, H, W) of a generator."""
     z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
-    return to_uint8(generate(generator, z)).numpy()
+    return generate(generator, z, each=to_uint8).numpy()
 
 
 def opened(images: str | Path, extractor: features.Extractor, channels: int, split: str, **options) -> data.ImageSet:
@@ -194,6 +199,7 @@ def evaluate(
     network: str | None = None,
     draws: int = 3,
     progress: bool = True,
+    **options,
 ) -> dict[str, Score]:
     """Score a generator, or images in a file or folder, against the held-out images of a data set.
 
@@ -204,6 +210,7 @@ def evaluate(
         metrics: of METRICS.
         network: of `features.load`; None takes the data set's own (`features.default_for`).
         draws: fresh sets of n images from a generator, for the spread.
+        options: of `data.load`.
 
     Returns:
         metric → Score; `copying` is the share of fakes nearest to training images beyond chance: 0 honest, 1 all.
@@ -220,7 +227,7 @@ def evaluate(
         (sample, limit), subject = samples_of(source), Path(source).name
     channels = sample(1, 0).shape[1]
     extractor = features.load(network or features.default_for(images, channels))
-    held_out, train = (opened(images, extractor, channels, split) for split in ("held-out", "train"))
+    held_out, train = (opened(images, extractor, channels, split, **options) for split in ("held-out", "train"))
     n = n or min(len(held_out), 10_000, limit or 10_000)
     if n < 10:
         raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from . import data, features, latent, plots, toy
+from .files import save_atomically
 from .metrics import frechet_distance
 from .recipes import Recipe
 from .training import Trainer, update_ema
@@ -500,7 +501,7 @@ def save(rows: list[Row]) -> None:
     about = f"{platform.machine()}, 1 thread, PyTorch {torch.__version__}; one value for each seed from 0"
     columns = "case | what is measured | arm | made by | values | shown beyond seed spread | CPU seconds a run"
     text = "\n".join([about, columns, *map(str, rows)]) + "\n"
-    plots.save_atomically(RESULTS, lambda part: part.write_text(text, encoding="utf-8"))
+    save_atomically(RESULTS, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ INCEPTION_URLS = (
 )
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 INCEPTION_PATH = "GAN_HELPERS_INCEPTION"  # environment variable: where the weights lie already
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PROTOCOLS = ("inception", "inception-pytorch-fid")
 
 
@@ -112,7 +113,7 @@ class Classifier(nn.Module):
         """uint8 (n, 1 or 3, H, W) → float (n, channels, image_size, image_size) in [-1, 1]."""
         x = images.float() / 127.5 - 1
         if x.shape[1] > self.channels:  # colour to grey, ITU-R 601 luma
-            x = (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+            x = (x * torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
         x = x.expand(-1, self.channels, -1, -1)
         if x.shape[-1] != self.image_size or x.shape[-2] != self.image_size:
             x = F.interpolate(x, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
@@ -175,6 +176,9 @@ def train_classifier(
     Raises:
         CourseError: a set without labels and attributes, or a full disk.
     """
+    if epochs < 1:
+        raise CourseError(f"A network needs at least one pass over the images; epochs is {epochs}.")
+    targets_of(held_out)  # it will be asked at the end: better to know now
     targets, channels, rng = targets_of(train), train.images.shape[1], np.random.default_rng(seed)
     torch.manual_seed(seed)
     net = Classifier(image_size, channels, {name: names for name, (_, names) in targets.items()})
@@ -183,7 +187,7 @@ def train_classifier(
     answers = torch.from_numpy(np.stack([a for a, _ in targets.values()], 1))  # (N, questions)
     sizes = [len(names) for _, names in targets.values()]
     order = np.concatenate([rng.permutation(len(train)) for _ in range(epochs)])
-    batches = np.array_split(order, len(order) // 128)
+    batches = np.array_split(order, max(1, len(order) // 128))
     began = time.perf_counter()
     for step, rows in enumerate(tqdm(batches, desc=f"classifier of {train.name}", unit="step")):
         rows = np.sort(rows)  # a mapped set is read in order
@@ -223,6 +227,8 @@ def accuracy(net: Classifier, images: data.ImageSet) -> dict[str, float]:
     x = (net.prepare(torch.from_numpy(np.array(images.images[i : i + 256]))) for i in range(0, len(images), 256))
     logits = torch.cat([net(part)[1] for part in x])
     for (name, names), piece in zip(net.heads.items(), logits.split([*map(len, net.heads.values())], 1), strict=True):
+        if name not in targets:  # all held-out images have one answer
+            continue
         told = np.array(names)[piece.argmax(1).numpy()]
         truth = np.array(targets[name][1])[targets[name][0]]
         right[name] = float((told == truth).mean())
@@ -270,17 +276,17 @@ def load(name: str | Path) -> Extractor:
     """
     if str(name) in PROTOCOLS:
         return inception(str(name))
-    path = shipped().get(str(name), Path(name).expanduser())
+    path = shipped().get(str(name), data.at_home(name))
     if not path.is_file():
         names = [*shipped(), *PROTOCOLS]
         raise CourseError(f"No network '{name}'.{nearest(str(name), names)} Networks: {', '.join(names)}.")
-    net = load_classifier(path)
+    net = load_classifier(path).to(DEVICE)
     resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
     answers = len(next(iter(net.heads.values())))  # of the first question: the class, where there are classes
 
     def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        found, logits = net(net.prepare(images))
-        return found, logits[:, :answers]
+        found, logits = net(net.prepare(images.to(DEVICE)))
+        return found.cpu(), logits[:, :answers].cpu()
 
     return Extractor(path.stem, sha256(path)[:8], net.image_size, resize, function)
 
@@ -351,7 +357,8 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     finally:
         module.load_state_dict_from_url = fetch
     *layers, last = net.children()
-    body = nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)  # (n, 3, 299, 299) → (n, 2048)
+    body, last = nn.Sequential(*layers, nn.Flatten()).to(DEVICE), last.to(DEVICE)  # (n, 3, 299, 299) → (n, 2048)
+    body = body.to(memory_format=torch.channels_last)
 
     def tensorflow(x: Tensor) -> Tensor:
         return (module.interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False) - 128) / 128
@@ -365,8 +372,10 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     }[protocol]
 
     def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        x = prepare(images.expand(-1, 3, -1, -1).float())  # (n, 3, 299, 299)
+        x = prepare(images.to(DEVICE).expand(-1, 3, -1, -1).float())  # (n, 3, 299, 299)
         features = body(x.contiguous(memory_format=torch.channels_last))
-        return features, features @ last.weight.T  # logits without their bias, as the Inception Score takes them
+        return features.cpu(), (
+            features @ last.weight.T
+        ).cpu()  # logits without their bias, as the Inception Score takes them
 
     return Extractor(protocol, sha256(path)[:8], 299, resize, function)

@@ -22,6 +22,7 @@ from . import callbacks, checkpoints, data, evaluation, latent, plots, recipes, 
 from .animate import animate
 from .data import DATA, ROOT
 from .errors import CourseError
+from .files import save_atomically
 from .recipes import Recipe
 from .training import Trainer
 
@@ -65,7 +66,7 @@ def opened(recipe: Recipe, sources: dict[str, str]) -> data.ImageSet:
 
 def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> None:
     """Measure each recipe's rate on this machine, which should be idle, and write width and steps to `plan.json`."""
-    found = json.loads(PLAN.read_text()) if PLAN.exists() else {}
+    found = json.loads(PLAN.read_text("utf-8")) if PLAN.exists() else {}
     for name in names:
         whole = recipes.get(name)
         images = opened(whole, sources)
@@ -82,7 +83,7 @@ def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> No
         steps = round(rate * 60 * MINUTES[name] / 10) * 10
         found[name] = {"divisor": divisor, "steps": steps, "images_per_second": round(rate * recipe.batch_size)}
         print(f"{name}: 1/{divisor} of the width, {steps:,} steps, {rate * recipe.batch_size:.0f} images/s", flush=True)
-        PLAN.write_text(json.dumps(found, indent=2) + "\n")
+        PLAN.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
 
 
 def train(names: list[str], sources: dict[str, str]) -> None:
@@ -91,7 +92,7 @@ def train(names: list[str], sources: dict[str, str]) -> None:
         if name in checkpoints.shipped():
             continue
         try:
-            planned = json.loads(PLAN.read_text())[name]
+            planned = json.loads(PLAN.read_text("utf-8"))[name]
         except (OSError, ValueError, KeyError):
             raise CourseError(f"{name} is not in {PLAN}: run the command plan first, on an idle machine.") from None
         recipe = narrowed(recipes.get(name), planned["divisor"]).but(steps=planned["steps"])
@@ -126,9 +127,9 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     for which, path in (("best", folder / "best.safetensors"), ("last", folder)):
         found = evaluation.evaluate(path, source)
         scores[which] = {metric: asdict(score) for metric, score in found.items()}
-    board = json.loads(BOARD.read_text()) if BOARD.exists() else {}
+    board = json.loads(BOARD.read_text("utf-8")) if BOARD.exists() else {}
     board[name] = scores
-    BOARD.write_text(json.dumps(board, indent=1) + "\n")
+    BOARD.write_text(json.dumps(board, indent=1) + "\n", "utf-8")
     animate(callbacks.half_frames(folder, recipe.conditional), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
     export(name, folder, recipe, images, planned)
 
@@ -148,7 +149,11 @@ MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     """The shipped generators among `names` (all), best distance first, set by set; and their table in Markdown."""
-    kept, planned, shipped = json.loads(BOARD.read_text()), json.loads(PLAN.read_text()), checkpoints.shipped()
+    kept, planned, shipped = (
+        json.loads(BOARD.read_text("utf-8")),
+        json.loads(PLAN.read_text("utf-8")),
+        checkpoints.shipped(),
+    )
     scores = {
         name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
         for name in names or MINUTES
@@ -187,18 +192,18 @@ def board(names: list[str], sources: dict[str, str]) -> None:
     order, table = leaderboard(names)
     print(table)
     readme = ROOT / "README.md"
-    before, mark, rest = readme.read_text().partition(MARKS[0])
+    before, mark, rest = readme.read_text("utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
         raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
-    readme.write_text(f"{before}{mark}\n{table}\n{end}{after}")
+    readme.write_text(f"{before}{mark}\n{table}\n{end}{after}", "utf-8")
     page = Image.new("RGB", (190 + 20 * 66, len(order) * 70), "white")
     for k, name in enumerate(order):
         net = checkpoints.load_generator(name)
         images = latent.generate(net, latent.draw_z(20, net.latent_dim))  # (20, C, S, S)
         page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))
         ImageDraw.Draw(page).text((4, 70 * k + 24), name, fill="black", font_size=16)
-    plots.save_atomically(ROOT / "images" / "gallery.png", page.save)
+    save_atomically(ROOT / "images" / "gallery.png", page.save)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -207,9 +212,11 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("names", nargs="*", help="recipes (default: all)")
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
     o = p.parse_args(argv)
-    sources = dict(pair.split("=", 1) for pair in o.data)
     names = o.names or list(MINUTES)
     try:
+        if odd := [*(p for p in o.data if "=" not in p), *(n for n in names if n not in MINUTES)]:
+            raise CourseError(f"'{odd[0]}' is no recipe of the gallery and no NAME=PATH. It has: {', '.join(MINUTES)}.")
+        sources = dict(pair.split("=", 1) for pair in o.data)
         {"plan": plan, "train": train, "board": board}[o.job](names, sources)
     except CourseError as error:
         print(f"gallery: {error}", file=sys.stderr)

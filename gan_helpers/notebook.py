@@ -86,7 +86,10 @@ def seal(ranking: str, letters: dict[str, str], path: Path = SEAL) -> None:
     if sorted(ranking) != sorted(letters):
         raise CourseError(f"The ranking needs each of {''.join(sorted(letters))} once; got {ranking}.")
     if path.exists():
-        there = json.loads(path.read_text(encoding="utf-8"))["digest"]
+        try:
+            there = json.loads(path.read_text(encoding="utf-8"))["digest"]
+        except (ValueError, KeyError, TypeError):
+            raise CourseError(f"The seal is broken: {path} was changed. Delete it, and seal again.") from None
         return print(f"There is a seal already, {there}, and it stays. To rank anew, delete {path.name} in exports/.")
     kept = {"ranking": ranking, "names": sorted(letters.values()), "digest": digest_of(ranking, list(letters.values()))}
     path.parent.mkdir(parents=True, exist_ok=True)

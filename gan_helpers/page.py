@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from . import directions, latent
+from . import checkpoints, directions, latent
 from .errors import CourseError
+from .files import save_atomically
 from .models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
-from .plots import save_atomically
 from .widgets.pad import PAD_JS
 
 HERE = Path(__file__).parent
@@ -208,7 +208,7 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     card = getattr(generator, "card", {})
     facts = {"Made from": card.get("data"), "Limits": card.get("limits"), "Licence": card.get("licence")}
     spec |= {"seeds": SEEDS, "latent": generator.latent_dim, "directions": len(moves), "title": title}
-    spec["classes"] = [*getattr(generator, "class_names", ())]
+    spec["classes"] = [*checkpoints.class_names(generator)]
     blobs = [halves, singles, z.numpy().ravel(), moves.numpy().ravel()]
     texts = {
         "TITLE": html.escape(title),

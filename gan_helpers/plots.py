@@ -12,8 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .errors import CourseError
-
 # Okabe & Ito's colours, told apart by colour-blind readers.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 
@@ -104,22 +102,6 @@ def curves(
     if title:
         above.set_title(title)
     return figure
-
-
-def save_atomically(path: Path, write) -> None:
-    """`write(part)` fills a temporary file beside `path` (same suffix), which then takes its place in one move.
-
-    Raises:
-        CourseError: the disk is full or not writable; what stood at `path` still does.
-    """
-    part = path.with_name(f".part-{path.name}")
-    try:
-        write(part)
-        part.replace(path)
-    except OSError as error:
-        raise CourseError(f"{path} could not be written ({error.strerror or error}).") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def show(picture, alt: str, width: int | None = None) -> None:

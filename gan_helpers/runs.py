@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
 from . import callbacks as cb
 from . import checkpoints, data
 from .errors import CourseError
-from .plots import save_atomically
+from .files import save_atomically
 from .recipes import BUDGETS, RECIPES, Recipe
 from .training import Diverged, Trainer
 
@@ -19,7 +20,8 @@ KEPT = "recipe.json"
 def default_folder(recipe: Recipe) -> Path:
     """`runs/RECIPE`, or `runs/RECIPE-DATA` where the data is not in the recipe's name."""
     usual = recipe.name in RECIPES and RECIPES[recipe.name].data == recipe.data
-    return Path("runs") / (recipe.name if usual else f"{recipe.name}-{Path(recipe.data).stem}")
+    name = recipe.name if usual else f"{recipe.name}-{Path(recipe.data).stem}"
+    return Path("runs") / (re.sub(r"[^\w.-]+", "-", name).strip(".") or "run")
 
 
 def new_folder(name: str) -> Path:

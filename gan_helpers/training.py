@@ -43,7 +43,9 @@ def pick_device(name: str = "auto") -> torch.device:
         name = next(kind for kind, yes in there.items() if yes)
     if name.partition(":")[0] not in there:
         raise CourseError(f"No device '{name}': choose auto, cpu, cuda or mps.")
-    if not there[name.partition(":")[0]]:
+    kind, _, index = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if not there[kind] or (index and not (index.isdecimal() and int(index) < count)):
         raise CourseError(f"This machine has no {name} that PyTorch can use: choose --device auto or cpu.")
     return torch.device(name)
 
@@ -174,7 +176,10 @@ class Trainer:
         self.d_loss, self.g_loss = LOSSES[recipe.loss]
         self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
         if recipe.gp and self.d_has_batchnorm:
-            raise CourseError("gp looks at single images, which BatchNorm in D mixes: set d_norm=none or spectral.")
+            raise CourseError(
+                "gp looks at single images, which BatchNorm in D mixes: set d_norm=none or spectral, "
+                "in a family whose D has it (dcgan, sagan, best)."
+            )
         turns = recipe.d_steps if recipe.labels == "pairs" else 0
         self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device, labels, turns)
         amp = recipe.amp and self.device.type == "cuda"
@@ -275,7 +280,8 @@ class Trainer:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One D step on images (N, C, S, S) of classes y; returns its loss, mean D(x) and mean D(G(z))."""
         r = self.recipe
-        penalise = r.r1 and self.step % r.r1_every == 0  # seldom, and as much stronger: it costs a second derivative
+        turn = self.step // len(self.batches.pools)  # of this class, where each has nets of its own
+        penalise = r.r1 and turn % r.r1_every == 0  # seldom, and as much stronger: it costs a second derivative
         with nullcontext() if penalise or r.gp else self.autocast:  # second derivatives need single precision
             real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake.to(self.dtype))
             if self.d_has_batchnorm:  # statistics of real and fake must not mix
@@ -301,9 +307,9 @@ class Trainer:
         self.discriminator.requires_grad_(False)
         with self.autocast:
             logits, kinds = self.judge(self.disguise(fake), y)
-            loss = self.g_loss(logits, self.recipe.real_target)
-            if self.recipe.labels == "acgan":
-                loss = loss + F.cross_entropy(kinds, y)
+        loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
+        if self.recipe.labels == "acgan":
+            loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
         self.descend(self.g_optimizer, loss)
         self.discriminator.requires_grad_(True)
         return loss

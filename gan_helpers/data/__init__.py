@@ -16,7 +16,7 @@ DATA = ROOT / "data"  # embedded sets and shipped generators
 
 def cache_dir() -> Path:
     """Where downloads and decoded images are kept: `data/cache`, or `$GAN_HELPERS_CACHE`."""
-    return Path(os.environ.get("GAN_HELPERS_CACHE", DATA / "cache"))
+    return Path(os.environ.get("GAN_HELPERS_CACHE") or DATA / "cache").expanduser()
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ def load(
             found = load(fallback, split=split)
             print(error)
             found = replace(found, note=f"{name} could not be downloaded: this is the embedded set '{fallback}'.")
-    elif Path(name).expanduser().exists():
+    elif name and (path := at_home(name)).exists():
         from . import folder
 
-        path, size = Path(name).expanduser(), image_size or 64
+        size = image_size or 64
         found = folder.open_folder(path, size, channels or 3, skip_broken=skip_broken, split=split)
     else:
         names = [*EMBEDDED, *DOWNLOADED]
@@ -156,6 +156,14 @@ def load(
     if found.note:
         banner(found.note)
     return found.resized(image_size or found.images.shape[-1], channels or found.images.shape[1])
+
+
+def at_home(name: str | Path) -> Path:
+    """The path, with ~ for the home directory; a ~somebody who is not known here stays as it is."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
 
 
 SPLITS = ("train", "held-out")

@@ -29,7 +29,8 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from ..errors import CourseError
-from . import ImageSet, cache_dir, held_out
+from ..files import move
+from . import ImageSet, at_home, cache_dir, held_out
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -134,7 +135,7 @@ def atomic(path: Path, size: int = 0) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
+        move(part, path)
     except OSError as error:
         raise cannot_write(path.parent, error, size) from error
     finally:
@@ -199,7 +200,7 @@ def open_folder(
         CourseError: missing, empty, a damaged or malicious zip, broken images (the others stay decoded in the cache),
             or no room for the cache.
     """
-    path = Path(path).expanduser().resolve()
+    path = at_home(path).resolve()
     if channels not in (1, 3) or image_size < 1:
         raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
     with contextlib.ExitStack() as stack:
@@ -208,7 +209,7 @@ def open_folder(
         if not stamps:
             only = f" There are only: {others}." if others else ""
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
-        names = sorted(stamps)
+        everything = names = sorted(stamps)
         if split:
             names = [n for n, held in zip(names, held_out(len(names)), strict=True) if held == (split == "held-out")]
         if not names:
@@ -236,7 +237,10 @@ def open_folder(
             f"{len(broken):,} of {len(names):,} images in '{path}' cannot be read:{listed}{more}\n"
             "Repair or remove them, or leave them out: skip_broken=True (on the command line --skip-broken)."
         )
-    labels, classes, mixed = _classes([name for name in names if name not in broken])
+    labels, classes, mixed = _classes(everything)  # of both splits, so that they have the same
+    if labels is not None:
+        of = dict(zip(everything, labels.tolist(), strict=True))
+        labels = np.array([of[name] for name in names if name not in broken], np.int64)
     notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed

@@ -90,7 +90,8 @@ def is_blank(function: Callable) -> bool:
     """Whether a function's (or a net's `forward`'s) body does nothing at all: `...`, `pass` or a docstring."""
     idle = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
     code = getattr(getattr(function, "forward", function), "__code__", None)
-    return code is not None and all(step.opname in idle for step in dis.get_instructions(code))
+    steps = dis.get_instructions(code) if code is not None else [None]
+    return all(s and s.opname in idle and ("CONST" not in s.opname or s.argval in (None, ...)) for s in steps)
 
 
 def call(function: Callable, *args, **kwargs):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import ConditionalBatchNorm2d, SelfAttention, normalise_spectrally
@@ -46,6 +45,7 @@ class Generator(nn.Module):
         convs += [nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths)]  # 128x8x8 … 32x32x32
         self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(c, classes) for c in widths)
+        self.relus = nn.ModuleList(nn.ReLU() for _ in widths)  # layers, so that the explorer can look behind them
         self.attention = SelfAttention(widths[2]) if attention else None
         self.image = nn.Conv2d(widths[-1], channels, 3, 1, 1)  # (N, 3, 32, 32)
         for part in (self.convs, self.image):
@@ -53,8 +53,8 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x = z[:, :, None, None]
-        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            x = F.relu(norm(conv(x), y))
+        for k, (conv, norm, relu) in enumerate(zip(self.convs, self.norms, self.relus, strict=True)):
+            x = relu(norm(conv(x), y))
             if k == 2 and self.attention is not None:
                 x = self.attention(x)  # (N, 64, 16, 16)
         return self.image(x).tanh()

@@ -15,17 +15,18 @@ from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 
 from .. import data, directions, features, latent
-from ..checkpoints import load_generator
+from ..checkpoints import class_names, load_generator
 from ..errors import CourseError
+from ..files import save_atomically
 from ..models.blocks import OnePerClass
-from ..plots import grid, save_atomically, to_uint8
+from ..plots import grid, to_uint8
 
 REACH = 2  # the pad shows the seeds from -2 to 2 both ways
 FRESH = {"amounts": {}, "psi": 1.0}
 SETS = {  # letter in the code: what the sliders are called, and the line that makes them
     "P": ("first layer", "P = principal(generator)"),
     "A": ("activations", "A = activation_pca(generator)"),
-    "T": ("attributes", 'T = attribute_directions(generator, Probe.fit(data.load("{data}")))'),
+    "T": ("attributes", 'T = attribute_directions(generator, Probe.fit(data.load("{data}", {size}, {channels})))'),
     "S": ("saved", 'S = load_directions("{file}", generator.latent_dim)'),
 }
 
@@ -88,8 +89,8 @@ class Explorer:
         net = load_generator(source) if named else copy.deepcopy(source)
         self.net = net.cpu().float().eval().requires_grad_(False)
         self.directions = {f"P[{i}]": v for i, v in enumerate(directions.principal(self.net))}
-        self.source = f'load_generator("{source}")' if named else "...  # the generator that you explored"
-        self.class_names = tuple(getattr(self.net, "class_names", ()))
+        self.source = f"load_generator({str(source)!r})" if named else "...  # the generator that you explored"
+        self.class_names = class_names(self.net)
         self.mixes = not isinstance(self.net, OnePerClass)
         self.folder, self._images, self._pixels = Path(folder), images, None
         self.data = images.name if images is not None else getattr(getattr(self.net, "recipe", None), "data", "")
@@ -160,7 +161,9 @@ class Explorer:
         v, z = self.view, self.point().code
         z = z[1:-1] if z.startswith("(") else z
         makers = [line for letter, (_, line) in SETS.items() if re.search(rf"\b{letter}\[", z)]
-        makers = [line.format(data=self.data, file=self.folder / "directions.safetensors") for line in makers]
+        _, channels, size, _ = self.images.images.shape if "T[" in z else [0] * 4
+        values = {"data": self.data, "size": size, "channels": channels}
+        makers = [line.format(file=(self.folder / "directions.safetensors").as_posix(), **values) for line in makers]
         picture = f"generate_class(generator, z, {v.label}, {v.other}, {v.mix:g})" if self.class_names else None
         body = "\n".join([f"generator = {self.source}", *makers, f"z = {z}  # (1, {self.net.latent_dim})",
                           f"grid({picture or 'generate(generator, z)'}, scale=4)"])  # fmt: skip
@@ -339,7 +342,7 @@ class Explorer:
             parts = [torch.from_numpy(stored[i : i + 2048].copy()) for i in range(0, len(stored), 2048)]
             self._pixels = torch.cat([directions.Probe.pixels(part, 16) for part in parts])
         away = (self._pixels - directions.Probe.pixels(self.image(), 16)).square().mean(1).sqrt() * 127.5
-        distances, rows = away.topk(count, largest=False)
+        distances, rows = away.topk(min(count, len(away)), largest=False)
         return torch.from_numpy(self.images.images[rows.numpy()].copy()), distances
 
 

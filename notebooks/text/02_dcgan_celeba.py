@@ -353,7 +353,7 @@ from gan_helpers import runs
 from gan_helpers.widgets import LiveView
 
 small = recipe.but(g_width=16, d_width=16, image_size=32, minutes=2, ema=0.99)
-recipe = here.pick(cpu=small, gpu=recipe, test=small.but(minutes=0.04))
+recipe = here.pick(cpu=small, gpu=recipe, test=small.but(minutes=0.04)).but(data=images.name if images.name == "faces" else SOURCE)
 run = runs.new_folder("dcgan-faces")
 trainer = runs.train(recipe, images, run, callbacks=[LiveView()], progress=False)
 print(f"{trainer.step:,} steps in {trainer.seconds:.0f} s, kept in {run}")
@@ -398,7 +398,8 @@ plots.show(
 # A laptop sleeps, Colab disconnects, a cat finds the power button. Each run saves a **checkpoint** every minute and when
 # stopped: a file with all that it needs to go on, both nets, the average, the optimisers, the history. And every random
 # draw is derived from the seed and the step. So a resumed run is not *similar* to an uninterrupted one: on the processor it
-# is equal, bit for bit. Here is the proof on a tiny run.
+# is equal, bit for bit. (On Colab the machine itself goes, with its disk: mount Drive, and give `runs.train` a folder there as
+# `out`.) Here is the proof on a tiny run.
 
 # %%
 import shutil
