@@ -187,8 +187,19 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     return order, "\n".join([*lines, "", *dict.fromkeys(protocols), "", NOTES])
 
 
+def films(order: list[str]) -> str:
+    """The GIFs of the generators in `order`, three in a row, as Markdown that folds up."""
+    lines = ["<details><summary>How they learned: an animation of each, from fixed noise</summary>", ""]
+    for start in range(0, len(order), 3):
+        row = order[start : start + 3]
+        alt = "Generated images of {0} form from noise while it trains"
+        shown = (f'<img src="images/{name}.gif" width="270" alt="{alt.format(name)}">' for name in row)
+        lines += [f"| {' | '.join(row)} |", "|---" * len(row) + "|", f"| {' | '.join(shown)} |", ""]
+    return "\n".join([*lines, "</details>"])
+
+
 def board(names: list[str], sources: dict[str, str]) -> None:
-    """Write the leaderboard into README.md, and draw `images/gallery.png`: twenty samples of each generator."""
+    """Write table and animations into README.md, and draw `images/gallery.png`: twenty samples of each generator."""
     order, table = leaderboard(names)
     print(table)
     readme = ROOT / "README.md"
@@ -196,7 +207,7 @@ def board(names: list[str], sources: dict[str, str]) -> None:
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
         raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
-    readme.write_text(f"{before}{mark}\n{table}\n{end}{after}", "utf-8")
+    readme.write_text(f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}", "utf-8")
     page = Image.new("RGB", (190 + 20 * 66, len(order) * 70), "white")
     for k, name in enumerate(order):
         net = checkpoints.load_generator(name)

@@ -53,6 +53,7 @@ def test_plan_train_and_board(small, capsys):
     assert "| [`tiny`](data/generators/tiny.md) |" in shown and "fashion-held-out, 1,000 images" in shown
     assert (small / "images" / "gallery.png").exists()
     text = readme.read_text()
+    assert '<img src="images/tiny.gif"' in text and "form from noise" in text  # with alternative text
     assert (
         "| [`tiny`]" in text and "old" not in text and text.startswith("# Course\n<!--") and text.endswith("\nmore\n")
     )
