@@ -237,9 +237,10 @@ def open_folder(
             f"{len(broken):,} of {len(names):,} images in '{path}' cannot be read:{listed}{more}\n"
             "Repair or remove them, or leave them out: skip_broken=True (on the command line --skip-broken)."
         )
-    labels, classes, mixed = _classes(everything)  # of both splits, so that they have the same
+    sound = [name for name in everything if name not in broken]  # of both splits, so that they have the same classes
+    labels, classes, mixed = _classes(sound)
     if labels is not None:
-        of = dict(zip(everything, labels.tolist(), strict=True))
+        of = dict(zip(sound, labels.tolist(), strict=True))
         labels = np.array([of[name] for name in names if name not in broken], np.int64)
     notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
