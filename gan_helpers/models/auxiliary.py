@@ -2,6 +2,9 @@
 
 As published the class loss sees real images only and the generator knows no class, so it is not yet an AC-GAN; and
 images are in [0, 1] before D at both ends. Here too, inside the nets: outside, images are in [-1, 1] as everywhere.
+
+As published D's last map, of one pixel, has BatchNorm as well: real images and fakes, which pass D in batches of their
+own, then have the same mean in every channel, and D hardly learns to tell them apart. Here that map has none.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Five strided blocks down to 1x1, then two 3x3 heads: one logit 'real', and the class logits.
+    """Five strided blocks down to 1x1, the last without BatchNorm, then two 3x3 heads: 'real', and the classes.
 
     Args:
         channels, order, slope: as the generator's.
@@ -77,8 +80,9 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for c_in, c_out in pairwise((channels, width, width * 2, width * 4, width * 8, width * 4)):
-            layers += block(nn.Conv2d(c_in, c_out, 4, 2, 1), order, slope)  # 64x16x16, 128x8x8 … 256x1x1
+        for c_in, c_out in pairwise((channels, width, width * 2, width * 4, width * 8)):
+            layers += block(nn.Conv2d(c_in, c_out, 4, 2, 1), order, slope)  # 64x16x16, 128x8x8, 256x4x4, 512x2x2
+        layers += block(nn.Conv2d(width * 8, width * 4, 4, 2, 1), "act", slope)  # 256x1x1
         self.layers = nn.Sequential(*layers)
         self.real = nn.Conv2d(width * 4, 1, 3, 1, 1)  # (N, 1, 1, 1)
         self.kind = nn.Conv2d(width * 4, classes, 3, 1, 1) if classes else None  # (N, classes, 1, 1)
