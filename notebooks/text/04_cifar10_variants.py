@@ -399,7 +399,7 @@ real_faces = torch.from_numpy(data.load("faces").images[:500].copy()) / 127.5 - 
 print(f"{'real faces, 64×64':<22}{'':>10}{checkerboard(real_faces):>9.2f}")
 
 # %% [markdown]
-# Most have come a long way. Compare with the real images above: the numbers of transposed nets often stay above those of
+# Most have come some way; not all. Compare with the real images above: the numbers of transposed nets often stay above those of
 # real images, after hundreds of thousands of images. Checkerboards do not *mean* undertrained. They mean: transposed.
 #
 # ## 4. Contrast three: the size
