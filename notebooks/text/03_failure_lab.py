@@ -433,6 +433,8 @@ plots.show(
     panel(patients),
     alt="Sick: the distance falls for a few hundred steps, then climbs by many orders of magnitude, gradients grow with it, and no sample is left in the picture; with halving rates the samples stay on the ring",
 )
+
+# %% tags=["nbval-ignore-output"]
 print("step, modes, distance:", *[(c.step, c.kinds, round(c.distance, 3)) for c in patients["sick: schedule=2"].checks[1:]])
 
 # %% [markdown]
