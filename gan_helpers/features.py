@@ -374,8 +374,7 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     def function(images: Tensor) -> tuple[Tensor, Tensor]:
         x = prepare(images.to(DEVICE).expand(-1, 3, -1, -1).float())  # (n, 3, 299, 299)
         features = body(x.contiguous(memory_format=torch.channels_last))
-        return features.cpu(), (
-            features @ last.weight.T
-        ).cpu()  # logits without their bias, as the Inception Score takes them
+        logits = features @ last.weight.T  # without their bias, as the Inception Score takes them
+        return features.cpu(), logits.cpu()
 
     return Extractor(protocol, sha256(path)[:8], 299, resize, function)

@@ -149,11 +149,8 @@ MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     """The shipped generators among `names` (all), best distance first, set by set; and their table in Markdown."""
-    kept, planned, shipped = (
-        json.loads(BOARD.read_text("utf-8")),
-        json.loads(PLAN.read_text("utf-8")),
-        checkpoints.shipped(),
-    )
+    kept, planned = (json.loads(path.read_text("utf-8")) for path in (BOARD, PLAN))
+    shipped = checkpoints.shipped()
     scores = {
         name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
         for name in names or MINUTES

@@ -8,7 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import callbacks, checkpoints, data, directions, evaluation, features, files, gallery, models, runs
+from gan_helpers import (
+    callbacks,
+    checkpoints,
+    data,
+    directions,
+    evaluation,
+    features,
+    files,
+    gallery,
+    models,
+    runs,
+    training,
+)
 from gan_helpers.__main__ import main, parser
 from gan_helpers.data import download
 from gan_helpers.errors import CourseError
@@ -92,8 +104,8 @@ def test_a_stand_in_is_recorded_as_what_it_is(away, monkeypatch):
 def test_r1_comes_to_every_class(monkeypatch):
     recipe = TINY.but(labels="pairs", r1=1.0, r1_every=2, d_norm="none")
     trainer, seen = Trainer(recipe, IMAGES, "cpu", labels=np.arange(60) % 3), []
-    penalty = __import__("gan_helpers.training", fromlist=["r1_penalty"]).r1_penalty
-    monkeypatch.setattr("gan_helpers.training.r1_penalty", lambda *a: seen.append(trainer.step % 3) or penalty(*a))
+    penalty = training.r1_penalty
+    monkeypatch.setattr(training, "r1_penalty", lambda *a: seen.append(trainer.step % 3) or penalty(*a))
     for _ in range(12):
         trainer.train_step()
     assert sorted(seen) == [0, 0, 1, 1, 2, 2]

@@ -468,7 +468,7 @@ for spread in (0.5, 1.0, 2.0):
 # and fakes pass D in batches of their own. **Predict:** D learns alone, real clothes against plain noise, the easiest task
 # there is. How far apart are its mean answers to the two after 60 steps, with that last BatchNorm and without?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from gan_helpers.models.auxiliary import Discriminator
 
 images32 = torch.from_numpy(clothes.resized(32, 1).images[: 60 * 32].copy()).float() / 127.5 - 1
