@@ -38,7 +38,7 @@ PARTS = {  # what the textbook has in its place
 }
 BEST = recipes.get("best-cifar10").but(
     name="classes", data="fashion", num_classes=4, image_size=16, channels=1, flip=False, augment="", latent_dim=64,
-    d_norm="batch", loss="bce", g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99, steps=800,
+    real_target=1, batch_size=64, g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99, steps=800,
 )  # fmt: skip
 FOUR = {"T-shirt/top": 0, "Trouser": 1, "Dress": 3, "Shirt": 6}  # classes, three of which are easily confused
 WAYS = {  # to use labels; the four narrow pairs together have about as many parameters as the one pair of the others

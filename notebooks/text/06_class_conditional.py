@@ -44,8 +44,8 @@ here = setup_notebook()
 # |---|---|---|---|---|
 # | one GAN a class | (each G knows one class) | one a class, too | `labels="pairs"` | `class-cifar10` |
 # | **auxiliary classifier**, real only | no | also names the class of real images | `labels="real"` | `aux-cifar10` |
-# | auxiliary classifier, AC-GAN | yes | also names the class of real and generated images | `labels="acgan"` | `acgan-cifar10` |
-# | conditional D | yes | is told y: "is this a real *shirt*?" | `labels="conditional"` | `best-cifar10` |
+# | auxiliary classifier, AC-GAN | yes | also names the class of real and generated images | `labels="acgan"` | `acgan-cifar10`, `best-cifar10` |
+# | conditional D | yes | is told y: "is this a real *shirt*?" | `labels="conditional"` | `sagan-cifar10` |
 #
 # We use four classes of Fashion-MNIST, three of which are easily confused, at 16×16: small enough to train all four ways
 # before your eyes.
@@ -237,7 +237,7 @@ from gan_helpers.models import build_discriminator, build_generator, count_param
 
 base = recipes.get("best-cifar10").but(
     name="four-clothes", data="fashion", num_classes=4, image_size=16, channels=1, flip=False, augment="", latent_dim=64,
-    d_norm="batch", loss="bce", g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99,
+    real_target=1, batch_size=64, g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99,
     steps=here.pick(cpu=1000, gpu=1000, test=4),
 )  # fmt: skip
 ways = {
@@ -500,7 +500,10 @@ for name in ("as published", "repaired"):
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import checkpoints
 
-GALLERY = {"class-cifar10": "a pair a class", "acgan-cifar10": "class head, AC-GAN", "best-cifar10": "conditional"}
+GALLERY = {
+    "class-cifar10": "a pair a class", "acgan-cifar10": "class head, AC-GAN", "sagan-cifar10": "conditional",
+    "best-cifar10": "class head, AC-GAN",
+}  # fmt: skip
 for name, instead in GALLERY.items():
     if name in checkpoints.shipped():
         net = checkpoints.load_generator(name)
