@@ -187,18 +187,20 @@ def frame_files(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "frames").glob("*.png") if path.stem.isdigit())
 
 
-def frames(folder: Path) -> list[Image.Image]:
-    """The grids that a run has drawn so far, in order; a file that cannot be read is left out."""
+def frames(folder: Path, until: int | None = None) -> list[Image.Image]:
+    """The grids that a run has drawn so far, or up to step `until`; a file that cannot be read is left out."""
     images = []
     for path in frame_files(folder):
+        if until is not None and int(path.stem) > until:
+            break
         with contextlib.suppress(OSError):
             images.append(Image.open(path).convert("RGB"))
     return images
 
 
-def half_frames(folder: Path, by_class: bool) -> list[Image.Image]:
+def half_frames(folder: Path, by_class: bool, until: int | None = None) -> list[Image.Image]:
     """Half of each grid that a run has drawn, so that a GIF stays small: the upper rows, or of every class the left."""
-    drawn = frames(folder)
+    drawn = frames(folder, until)
     w, h = drawn[0].size
     half = (0, 0, (w - 2) // 2, h) if by_class else (0, 0, w, (h - 2) // 2)
     return [f.crop(half) for f in drawn]

@@ -122,7 +122,7 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
 
 
 def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
-    """Score the best and the last generator of a run, make its GIF, export the best."""
+    """Score the best and the last generator of a run, export the best, and make a GIF of the steps that led to it."""
     scores = {}
     for which, path in (("best", folder / "best.safetensors"), ("last", folder)):
         found = evaluation.evaluate(path, source)
@@ -130,7 +130,9 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     board = json.loads(BOARD.read_text("utf-8")) if BOARD.exists() else {}
     board[name] = scores
     BOARD.write_text(json.dumps(board, indent=1) + "\n", "utf-8")
-    animate(callbacks.half_frames(folder, recipe.conditional), ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
+    kept = int(checkpoints.read(folder / "best.safetensors")[1]["step"])
+    led_to_it = callbacks.half_frames(folder, recipe.conditional, until=kept)
+    animate(led_to_it, ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
     export(name, folder, recipe, images, planned)
 
 
