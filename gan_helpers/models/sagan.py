@@ -18,10 +18,10 @@ EMBEDDING = 50  # numbers that stand for a class
 
 
 def init(module: nn.Module) -> None:
-    """N(0, .02) for the embeddings too. For `net.apply`."""
+    """DCGAN's, but N(0, 1) for the embeddings: at .02 the class was 160 times fainter than its neighbours in G."""
     init_dcgan(module)
     if isinstance(module, nn.Embedding):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+        nn.init.normal_(module.weight)
 
 
 class Generator(nn.Module):
