@@ -186,14 +186,16 @@ def test_the_page_draws_what_pytorch_draws(name, tmp_path, record_property):
     net = every_layer() if name == "every layer" else checkpoints.load_generator(name)
     path = page.export_page(net, tmp_path / "page.html", name)
     z = 1.5 * latent.draw_z(4, net.latent_dim, 3)
-    wanted = plots.to_uint8(latent.generate(net, z)).permute(0, 2, 3, 1).numpy().astype(int)
+    wanted = latent.generate(net, z, torch.arange(4) if getattr(net, "num_classes", 0) else None)
+    wanted = plots.to_uint8(wanted).permute(0, 2, 3, 1).numpy().astype(int)
     with browser(offline=True, bypass_csp=True) as sheet:
         sheet.goto(path.as_uri())
         sheet.locator("#view[data-drawn]").wait_for(timeout=60_000)
-        drawn = [sheet.evaluate("z => explorer.render(z)", one.tolist()) for one in z]
+        pairs = [[one.tolist(), [k, k, 0.0]] for k, one in enumerate(z)]  # nets without classes pay no heed to theirs
+        drawn = [sheet.evaluate("([z, kind]) => explorer.render(z, kind)", pair) for pair in pairs]
         got = np.array([d["pixels"] for d in drawn]).reshape(*wanted.shape[:3], 4)
         assert abs(got[..., :3] - wanted).max() <= 2 and (got[..., 3] == 255).all()
-        seed = round(float(sheet.locator("#status").inner_text().split()[1]))
+        seed = round(float(sheet.locator("#status").inner_text().split()[1].rstrip(",")))
         shown = np.array(sheet.evaluate("[...explorer.latent()]"))
         assert np.allclose(shown, latent.draw_z(1, net.latent_dim, seed)[0], atol=1e-6)
     record_property("milliseconds_a_frame", round(min(d["ms"] for d in drawn)))
