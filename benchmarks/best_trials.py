@@ -10,8 +10,9 @@ differences of less than about 0.5 mean nothing.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
+
+from time_to_quality import curve
 
 from gan_helpers import data, evaluation, recipes
 from gan_helpers.training import Trainer
@@ -38,18 +39,12 @@ TRIALS = {
 }
 
 
-def trial(recipe: recipes.Recipe, images: data.ImageSet, judge: evaluation.Judge, scores: int = 4) -> str:
+def trial(recipe: recipes.Recipe, images: data.ImageSet, judge: evaluation.Judge) -> str:
     """Train for the recipe's minutes: its distances on the way, and images per second."""
     trainer = Trainer(recipe, images.images, "cpu", labels=images.labels, class_names=images.class_names)
-    found: list[float] = []
-    while not trainer.finished:
-        began = time.perf_counter()
-        trainer.train_step()
-        trainer.seconds += time.perf_counter() - began
-        if trainer.progress * scores >= len(found) + 1 or trainer.finished:
-            found.append(judge(trainer.ema))
+    found = curve(trainer, judge, scores=4)
     rate = trainer.step * recipe.batch_size / trainer.seconds
-    return "  ".join(f"{value:5.1f}" for value in found) + f"   {rate:.0f} images/s"
+    return "  ".join(f"{value:5.1f}" for _, value in found) + f"   {rate:.0f} images/s"
 
 
 def main() -> None:

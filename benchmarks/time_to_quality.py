@@ -17,11 +17,14 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from textbook import loader, write_images
 from textbook import train_step as textbook_step
+from torch import nn
 
 from gan_helpers import data, evaluation, gallery, plots, recipes
 from gan_helpers.latent import draw_z, generate
@@ -30,23 +33,16 @@ from gan_helpers.training import Trainer
 IMAGES = Path(__file__).resolve().parents[1] / "images"
 
 
-def curve(
-    recipe: recipes.Recipe, source: str, seconds: float, scores: int = 12
-) -> tuple[str, list[tuple[float, float]]]:
-    """Train for `seconds` and score in between: the protocol, and (seconds of training, distance) pairs."""
-    images = data.load(source, recipe.image_size, recipe.channels)
-    trainer = Trainer(
-        recipe.but(minutes=seconds / 60), images.images, "cpu", labels=images.labels, class_names=images.class_names
-    )
-    found: list[tuple[float, float]] = []
+def curve(trainer: Trainer, judge: Callable[[nn.Module], Any], scores: int) -> list[tuple[float, Any]]:
+    """Train to the end of the budget: (seconds of training, judgement) pairs at equal shares of it."""
+    found: list[tuple[float, Any]] = []
     while not trainer.finished:
         start = time.perf_counter()
         trainer.train_step()
-        trainer.seconds += time.perf_counter() - start
-        if trainer.seconds > seconds * (len(found) + 1) / scores or trainer.finished:
-            score = evaluation.evaluate(trainer.ema, source, metrics=("frechet",), draws=1, progress=False)["frechet"]
-            found.append((trainer.seconds, score.value))
-    return f"{score.name}, {score.n:,} images against {score.reference}", found
+        trainer.seconds += time.perf_counter() - start  # without what the judge takes
+        if trainer.progress * scores >= len(found) + 1 or trainer.finished:
+            found.append((trainer.seconds, judge(trainer.ema)))
+    return found
 
 
 def race(sources: dict[str, str], seconds: float) -> None:
@@ -60,9 +56,18 @@ def race(sources: dict[str, str], seconds: float) -> None:
         }
         size, channels = (64, 3) if kind == "celeba" else (32, 3) if kind == "cifar10" else (32, 1)
         name = "best-cifar10" if kind == "cifar10" else "best-cifar10-uncond"
-        recipe = recipes.get(name).but(data=kind, image_size=size, channels=channels)
-        protocol, found = curve(recipe, source, seconds)
-        lines += [f"{name} on {kind}, {seconds:.0f} s of training; {protocol}"]
+        recipe = recipes.get(name).but(data=kind, image_size=size, channels=channels, minutes=seconds / 60)
+        images = data.load(source, size, channels)
+        trainer = Trainer(recipe, images.images, "cpu", labels=images.labels, class_names=images.class_names)
+
+        def judge(net: nn.Module, source: str = source) -> evaluation.Score:
+            return evaluation.evaluate(net, source, metrics=("frechet",), draws=1, progress=False)["frechet"]
+
+        judged = curve(trainer, judge, scores=12)
+        score = judged[-1][1]
+        found = [(at, each.value) for at, each in judged]
+        lines += [f"{name} on {kind}, {seconds:.0f} s of training; {score.name}, {score.n:,} images "]
+        lines[-1] += f"against {score.reference}"
         lines += ["    " + "  ".join(f"{at:.0f} s {value:.1f}" for at, value in found)]
         for rival, theirs in sorted(rivals.items(), key=lambda pair: pair[1]):
             at = next((at for at, value in found if value <= theirs), None)

@@ -1,10 +1,12 @@
 """The authors' command that trains, exports and scores the gallery, on a tiny recipe."""
 
+import itertools
 import json
 
 import pytest
+from PIL import Image, ImageChops
 
-from gan_helpers import checkpoints, gallery, recipes
+from gan_helpers import callbacks, checkpoints, evaluation, gallery, recipes
 
 
 @pytest.fixture
@@ -57,3 +59,21 @@ def test_plan_train_and_board(small, capsys):
     assert (
         "| [`tiny`]" in text and "old" not in text and text.startswith("# Course\n<!--") and text.endswith("\nmore\n")
     )
+
+
+def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monkeypatch):
+    worse_each_time = itertools.count(1.0)
+    monkeypatch.setattr(evaluation.Judge, "__call__", lambda judge, net: next(worse_each_time))
+    (small / "generators" / "plan.json").write_text(
+        json.dumps({"tiny": {"divisor": 4, "steps": 200, "images_per_second": 1}})
+    )
+    assert gallery.main(["train", "--data", "fashion_mnist=fashion"]) == 0
+    assert checkpoints.load_generator(small / "generators" / "tiny.safetensors").card["steps"] == 100
+    folder = small / "runs" / "gallery" / "tiny"
+    drawn = [int(path.stem) for path in callbacks.frame_files(folder)]
+    assert max(drawn) == 200  # so that there is something to leave out
+    kept = callbacks.half_frames(folder, by_class=False, until=100)[-1]
+    with Image.open(small / "images" / "tiny.gif") as gif:
+        gif.seek(gif.n_frames - 1)
+        shown = gif.convert("RGB").crop((0, 0, *kept.size))
+    assert max(high for _, high in ImageChops.difference(shown, kept).getextrema()) < 40  # a GIF has 256 colours
