@@ -31,9 +31,8 @@ MINUTES = {  # on two CPU cores; 20 for each system as published, so that they c
         ("aux-cifar10", "acgan-cifar10", "genzoo-cifar10", "lin-cifar10", "dcgan-fid-cifar10", "sagan-cifar10"), 20
     ),
     **dict.fromkeys(("conv-cifar10", "genzoo-mnist", "conv-mnist", "conv-celeba"), 20),
+    **dict.fromkeys(("best-cifar10", "best-cifar10-uncond"), 20),
     "class-cifar10": 60,
-    "best-cifar10": 40,
-    "best-cifar10-uncond": 40,
 }
 LEAST_STEPS = 3000  # at the largest of these widths that makes so many in 20 minutes
 WIDTHS = (1, 2, 4)  # full, half, quarter

@@ -790,10 +790,9 @@ for momentum in (0.01, 0.1, 0.99):
 
 # %% [markdown]
 # ## 8. The gallery, blind
-# Every recipe trained for the same 20 minutes on two cores (our own best ones for 40, the ten pairs of classDCGAN for 60
-# together), at full, half or quarter width: the largest that makes 3,000 steps in that time, or else the quarter. Of each run
-# the generator with the lowest distance seen on the way is kept; its card says at which step. Those
-# for MNIST were trained on Fashion-MNIST:
+# Every recipe trained for the same 20 minutes on two cores (the ten pairs of classDCGAN for 60 together), at full, half or quarter
+# width: the largest that makes 3,000 steps in that time, or else the quarter. Of each run the generator with the lowest
+# distance seen on the way is kept; its card says at which step. Those for MNIST were trained on Fashion-MNIST:
 
 # %% tags=["nbval-ignore-output"]
 def trained_on(source):

@@ -588,9 +588,11 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 # place. Rates, decay and moving average stayed. What helped most was none of them: batches of 32 images instead of 64, twice as many steps for the same
 # work, brought 5.1 down to 3.3. And classes by an AC-GAN's head (notebook 06) served better here than projection, 3.3 against 3.7.
 #
-# It is no safe recipe. In its 40 minutes the distance fell to 1.9 at step 29,295, and soon after, within a few hundred steps, D told all fakes apart and
-# every image of a class became the same pattern (38). Class heads are known for such an end, and four minutes of training could not show it. What ships is the
-# generator with the lowest distance seen on the way. Keep the best, not the last; and train twice before you trust an ablation.
+# It is no safe recipe for longer. Given 40 minutes, the distance fell to 1.9 at step 29,295, and soon after, within a few hundred steps, D told all fakes
+# apart and every image of a class became the same pattern (38; `benchmarks/results/best_forty_minutes.txt` has the curve). Class heads are known for such
+# an end, and four minutes of training could not show it. So the recipe takes half as many steps, 20 minutes like the systems: its rates have fallen to 0
+# before D gets that far. Even so, what ships is the generator with the lowest distance seen on the way. Keep the best, not the last; and train twice
+# before you trust an ablation.
 #
 # `best-cifar10-uncond` does without the classes:
 
