@@ -196,6 +196,18 @@ def test_spectral_norm_bounds_every_weight():
             assert np.linalg.norm(weight.flatten(1).numpy(), 2) == pytest.approx(1, abs=0.03)
 
 
+def test_sagan_begins_with_classes_that_can_be_heard():
+    def loudness(t):
+        return t.square().mean().sqrt()
+
+    generator, discriminator = sagan.Generator(width=16), sagan.Discriminator(width=16)
+    z, y = torch.randn(64, 100), torch.arange(64) % 10
+    maps = generator.norm(generator.first(z).unflatten(1, (-1, 2, 2)))
+    assert loudness(maps) / loudness(generator.kind(y)) < 10  # 200 when all weights began at N(0, .02)
+    seen = discriminator.layers(generator(z, y))
+    assert loudness(seen) / loudness(discriminator.kind(y)) < 10  # 36 when its class was normalised spectrally
+
+
 def test_one_net_a_class_keeps_the_order():
     nets = blocks.OnePerClass(nn.Linear(2, 3) for _ in range(4))
     x, y = torch.randn(9, 2), torch.tensor([3, 0, 3, 1, 1, 0, 3, 3, 0])
