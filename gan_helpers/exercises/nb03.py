@@ -258,6 +258,8 @@ def check_init(answer) -> str:
             f"BatchNorm's weights lie around {norm.weight.mean():.2f}: they multiply the normalised map, so it is "
             "switched off."
         )
+    if abs(norm.weight.mean() - 1) > 0.1:
+        raise Wrong(f"BatchNorm's weights lie around {norm.weight.mean():.2f}; DCGAN's lie around 1.")
     if norm.weight.std() > 0.1:
         raise Wrong(f"BatchNorm's weights have spread {norm.weight.std():.2f}; DCGAN's is 0.02, around 1.")
     if norm.bias.any():

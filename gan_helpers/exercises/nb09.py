@@ -61,7 +61,8 @@ def check_protocol_line(answer) -> str:
 
 CURES = {"a": "slow D down", "b": "more variety", "c": "more images", "d": "keep the best", "e": "none"}
 WHY = {
-    "a": "D is right always and G's gradient has died: no lesson reaches G. D must become weaker or smoother.",
+    "a": "D is right always and G's gradient has died, as the saturating loss has it when D wins: no lesson reaches G. "
+    "D must become weaker or smoother.",
     "b": "D is not too strong, but the fakes hardly differ from each other: G has collapsed.",
     "c": "D knows its training images by heart and calls unseen real ones fake: the set is too small for it.",
     "d": "the panel is calm, and the distance has risen since step 2,000: the best generator lies behind you.",
@@ -137,18 +138,23 @@ CARD = {
     "limits": "copies its training images (0.8 beyond chance); says nothing about people elsewhere",
     "chosen_by": "the best of 12 scores on the same held-out images, so its score is optimistic",
 }
-NO = r"\b(no|not|none|nobody|never|without)\b|n't\b|unasked"
+NO = r"\b(no|not|none|nobody|never|without)\b|n't\b"
+AGREED = r"\bconsent|\bpermi|\bask|\bagree"
+GIVEN = r"\brights?\b|\bpass|\bpubli|\bshar|distribut|\breleas|\bgiven?\b|\bto be used|\blicen[cs]e"
+COPY = r"\bcop(y|ies|ied)|memor|\bhand(s|ing)? out|reproduc|repeat"
 ON_CARD = {
     "data": {
         r"\b240\b": "data: how many images?",
-        rf"(?s)(?=.*(consent|permission|ask|agree))(?=.*({NO}))": "data: did the people agree? Say what you know.",
+        rf"({NO})[^.;,]*({AGREED})|({AGREED})[^.;,]*({NO})|unasked": "data: did the people agree? Say what you know.",
     },
     "licence": {
-        rf"{NO}|cannot|private|internal|forbid|prohibit": "licence: nobody gave a right that you could pass on.",
+        rf"({NO})[^.;:]*({AGREED}|{GIVEN})|cannot|must not|do(n't| not) use|private|internal|forbid|prohibit|^none\b": (
+            "licence: nobody gave a right that you could pass on."
+        ),
         r"^(?!.*\bno (restriction|limit|condition))": "licence: nobody gave a right that you could pass on.",
     },
     "limits": {
-        rf"^(?!.*({NO}) (cop|memor)).*(cop(y|ies|ied)|memor|by heart|hands? out|reproduc|repeat)": (
+        rf"^(?!.*({NO})(\s+\w+){{0,3}}\s+({COPY}))(?!.*found nothing).*({COPY}|by heart|overfit|leak)": (
             "limits: 0.8 beyond chance: what does this generator do?"
         )
     },

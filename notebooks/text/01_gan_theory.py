@@ -9,7 +9,7 @@
 # | | |
 # |---|---|
 # | You need | notebook 00; densities, means, derivatives |
-# | Time | 100 minutes, of which your computer trains for about three (one CPU core) |
+# | Time | 100 minutes, of which your computer trains for about three (two CPU cores) |
 # | Data | points on a line and in the plane, drawn here |
 # | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, mode |
 
@@ -145,7 +145,8 @@ plots.show(
 # %% [markdown]
 # Where there are points to learn from, the nets agree with the formula. At −6 the formula says 0, for q's tail is the longer
 # one, and the nets say *real*: they prolong what they learned at −2. Where no points lie (*off the support*) D is **arbitrary**: no term of its loss
-# says what to answer. G learns from D's slope at G's own samples, so they had better lie where D has learned something.
+# says what to answer. G's own samples are among D's points; but G follows D's *slope* there, and the next step may lead it to where D
+# has seen nothing yet.
 
 # %% [markdown]
 # ## 3. The value of the game
@@ -289,7 +290,8 @@ plots.show(
 # The pull is largest near m = 1.6 (0.47), where JS is at 36 % of log 2; by m = 5 it is down to 0.05, and JS is at 98 %.
 #
 # That answers the first opening question: a perfect D is the *best judge* and can be the *worst teacher*. And the second: with
-# such a D, G's gradient shrinks under the saturating loss, and grows under the non-saturating one.
+# such a D, G's gradient first grows a little and then vanishes under the saturating loss, and grows without end under the
+# non-saturating one.
 
 # %% [markdown]
 # ## 5. Five losses, one plot
@@ -467,7 +469,8 @@ for name in LOSSES:
 
 # %% [markdown]
 # Read the rows against each other. The losses differ by less than the seeds of one loss do, and even minimax covers the
-# ring: here D never wins outright, because G's samples and the data overlap from the first steps on. *Mode collapse*, a
+# ring: D takes one step for each of G's, and G has reached the data before D is sure. (Left alone for 500 steps, the same D
+# does win outright: notebook 03, section 4.) *Mode collapse*, a
 # generator that serves few modes, is not the fate of a loss. It is what happens when the balance of the two players is lost,
 # and notebook 03 loses it on purpose. A count needs several seeds before it says anything about a method.
 
@@ -516,15 +519,16 @@ plots.show(
 # 1.01²⁵⁰ = 12.0 after 500 steps. A smaller η only makes it slower. Alternating steps (what every loop in this course does)
 # are a linear map of determinant 1 whose eigenvalues are complex (for η < 2): they go round for ever, × 1.00, and never arrive. (The
 # first panel shows 200 of the 500 steps.) A penalty on D's slope turns circling
-# into arriving. Read D(x) = y·x as a discriminator with all data at 0 (the *Dirac-GAN*), then y is D's slope there and
-# damping/2 · y² is exactly the penalty called R1. Not every penalty damps; notebook 03 tries four on this game.
+# into arriving. Read D(x) = −y·x as a critic with all data at 0 (the *Dirac-GAN*): then V = x·y is D(0) − D(x), −y is D's slope, and
+# damping/2 · y² is exactly the penalty called R1. (Notebook 03 writes y for the slope itself; its circles run the other way round.)
+# Not every penalty damps; notebook 03 tries two, and three other remedies, on the Dirac-GAN.
 #
 # So the answer to the third opening question is no. Two players who each go downhill need not come to rest, and a wavy loss
 # curve is what a *healthy* game looks like, too.
 
 # %% [markdown]
 # ## 11. GANs beside diffusion, today
-# Since about 2021 diffusion models and their relatives make most of the images you see. What do they do differently? On our
+# Since about 2021 diffusion models and their relatives make most of the generated images you see. What do they do differently? On our
 # ring it takes twelve lines. A net learns, by plain least squares, which way a point somewhere between noise and data should
 # go (*flow matching*, the simplest of the family); sampling follows it from noise in many small steps.
 #
@@ -570,10 +574,10 @@ for passes, counts in found.items():
 print(f"GAN,   1 pass:   modes covered {covered['non-saturating']}, {on_ring['non-saturating']:.0%} of samples on the ring")
 
 # %% [markdown]
-# The flow covers all eight modes with every seed, and its loss simply falls: no opponent, no balance to keep. That calm is
+# The flow covers all eight modes with every seed. It minimises one loss: no opponent, no balance to keep. That calm is
 # what let diffusion scale. The GAN misses a mode now and then, but puts more of its samples on the ring. And the price of
-# the flow stands in the first column: fifty passes a sample. With one pass its points land around the *middle* of the ring,
-# near the mean of all data, where no data are. A GAN answers in one pass.
+# the flow stands in the first column: fifty passes a sample. With one pass none of its points lies on the ring: from pure noise the
+# net's best answer points at the mean of all data, the *middle* of the ring, where no data are. A GAN answers in one pass.
 #
 # | | GAN | diffusion, flows |
 # |---|---|---|

@@ -68,7 +68,8 @@ plots.show(
 # to read such a number; here it is enough that lower is nearer).
 #
 # **How this notebook knows.** One run proves nothing about GANs. Each failure and each cure below was run with five seeds, and
-# counts as *shown* only if the ranges of the five do not touch; 'not shown' means not by this rule, it does not mean *no effect*.
+# counts as *shown* only if the ranges of the five do not touch; 'not shown' means not by this rule, it does not mean *no effect*,
+# and 'cures' means better than every sick patient, not as good as the healthy.
 # `python -m gan_helpers.failures` repeats it. The lines above each chart are that record: the mean of the five, in brackets the lowest
 # and the highest, and the verdict. Your own charts may differ from those described here: another processor rounds otherwise,
 # and a GAN makes another run of it.
@@ -86,7 +87,7 @@ sick = points(g_lr=1e-2, **short)
 print(record("mode collapse"))
 plots.show(
     panel({"healthy": ring, "sick: g_lr=1e-2": sick}),
-    alt="Below the healthy chart the sick one: the orange samples form one short thread on their way between modes, D's opinions swing, diversity is far below one",
+    alt="Below the healthy chart the sick one: the orange samples form one short thread near the top mode, D's opinions swing, diversity is far below one",
 )
 
 # %% [markdown]
@@ -108,7 +109,8 @@ plots.show(
 # %% [markdown]
 # ## 3. D too weak
 # The switch: D's rate is a tenth of its healthy value. D still learns; but when it has noticed where the fakes are, they
-# have gone.
+# have gone. (D is at a fifth of G's rate again, as in section 2, with both rates ten times smaller: the same imbalance, watched in slow
+# motion.)
 #
 # **Predict.** G follows a D that lags behind. Its samples end up (a) in the middle, (b) on one mode, (c) beyond the data?
 
@@ -147,7 +149,7 @@ patients = {
 print(record("vanishing gradients"))
 plots.show(
     panel(patients),
-    alt="G's gradient while D learns alone: with the non-saturating loss it grows; with minimax it falls by many orders of magnitude; with minimax and instance noise it stays near one",
+    alt="G's gradient while D learns alone: with the non-saturating loss it grows; with minimax it falls by many orders of magnitude; with minimax and instance noise it stays at some tenths",
 )
 
 # %% [markdown]
@@ -165,7 +167,8 @@ for size in (1.0, 1e-6):
     print(f"gradient {size:g}: Adam moves the weight by {weight.abs().item():.4f}")
 
 # %% [markdown]
-# Not at all: Adam divides by the gradient's own length. It *hides* vanishing gradients in small demonstrations, until they
+# Not at all: Adam divides each weight's gradient by the running root mean square of that weight's own gradients, and a factor
+# common to all drops out. It *hides* vanishing gradients in small demonstrations, until they
 # fall below its ε = 1e-8, or until a large one arrives and sets the scale. What remains is a lesson that only the few samples
 # teach which D is least sure about. The chart shows the gradient; the losses and Adam don't.
 
@@ -186,8 +189,9 @@ plots.show(
 
 # %% [markdown]
 # (c), and that surprises many. The non-saturating loss has a slope near −1 for every fake that D rejects, and what comes after it
-# is D's own steepness, which grows as D wins. The lesson does not fade, it becomes *violent*: each step of G throws it
-# somewhere, D answers at once, and little is learned. Section 4's failure is an empty lesson, this one is a shout.
+# is D's own steepness, which grows as D wins. The lesson does not fade, it becomes *loud*. Loudness alone does not lengthen G's
+# steps, for Adam divides it away (section 4); but a D that learns twenty times as fast has another slope at almost every step, so
+# that, probably, the pulls on G add up to no direction. Section 4's failure is an empty lesson, this one is a shout.
 #
 # **Cures** keep D from being so sure, or so steep. Four were tried against the same switch, each alone:
 #
@@ -198,7 +202,7 @@ plots.show(
 # | spectral normalisation | `d_norm="spectral"` | divides each layer's weights by their largest stretch (notebook 07) |
 # | **R1 penalty** | `r1=1` | D pays for its slope at real images, λ/2 · ‖∇D(x)‖² |
 #
-# Read the record above once more. The first three bring the distance below that of *every* sick patient. R1, at this weight, helps
+# Read the record above once more. Label smoothing, instance noise and spectral normalisation bring the distance below that of *every* sick patient. R1, at this weight, helps
 # some seeds and not all, so it is not shown here; section 8 is its home. A fifth, EMA, was tried as well and made it worse: an
 # average lags behind, and this G is still on its way. Below is one of them. Its D, too, rejects every fake; what spectral
 # normalisation (notebook 07) took away is its steepness.
@@ -281,7 +285,7 @@ print("the five:", *[row.values for row in results() if (row.case, row.arm) == (
 
 # %% [markdown]
 # ## 8. Oscillation
-# Notebook 01 ended with a game of two numbers that goes round and round. Now the promised experiment: *which* penalty stops it?
+# Section 10 of notebook 01 played a game of two numbers that goes round and round. Now the promised experiment: *which* penalty stops it?
 #
 # The smallest GAN there is, the *Dirac-GAN* of Mescheder et al. 2018: all data lie at 0, G makes one point x, and D's logit is
 # y·x. The only equilibrium is x = y = 0. Both players step at once, from radius 1.41.
@@ -378,7 +382,7 @@ plots.show(
 
 # %% [markdown]
 # ## 9. Memorisation of a tiny set
-# The switch: ten training images instead of 9,000.
+# The switch: ten training images instead of 9,000. (Of all three patients here D's rate is 0.003, three times that of section 1.)
 #
 # **Predict.** After 200 steps D has seen each of the ten 640 times. It is shown *other* real clothes, which it has never seen. It
 # calls them (a) real, (b) real as often as the ten, (c) mostly fake?
@@ -411,10 +415,13 @@ fakes, ten = by_heart.last.samples[:10], by_heart.trained_on
 _, rows = nearest(network(fakes)[0], network(ten)[0])
 plots.show(
     plots.grid(torch.cat([fakes, ten[rows]]), columns=10, scale=3),
-    alt="Above ten samples of the patient, below each its nearest training image: most samples are blurred versions of it",
+    alt="Above ten samples of the patient, below each its nearest of the ten training images: some are rough versions of it, others resemble it little",
 )
 
 # %% [markdown]
+# Some are rough copies, some are not. Of ten images one is always the nearest, so this picture proves nothing: whether G copies is
+# told only beside held-out images (notebooks 05 and 09). What is proven here is that *D* knows the ten by heart.
+#
 # ## 10. Divergence late in training
 # 'It was good until epoch 20, then it collapsed' is among the most frequent complaints
 # ([carpedm20/DCGAN-tensorflow #270](https://github.com/carpedm20/DCGAN-tensorflow/issues/270)). The switch here is a slip that no
@@ -672,7 +679,8 @@ check("03.3", r1)
 # - R1 damps at the equilibrium. The one-centred gradient penalty keeps a critic Lipschitz, and does not damp.
 # - D's verdict on *unseen* real images shows memorisation; no loss and hardly a distance does.
 # - The wrong mode, the wrong initialisation, the wrong latent raise no error. Test them.
-# - Losses don't rank models. Five seeds, ranges that don't touch: then say 'cure'.
+# - Losses don't rank models. Five seeds, ranges that don't touch: then say that it helps, and by how much. The record's *cures* means
+#   'better than every sick patient', not 'healthy again'.
 #
 # **Can you answer these without looking?**
 # 1. All samples look alike and D's lines swing. Which rate would you turn first, and which way?
