@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from . import checkpoints
 from .animate import animate
@@ -129,10 +130,7 @@ class Pictures(Callback):
         for path in frame_files(self.folder):
             if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
                 path.unlink()
-        self.z, self.labels = fixed_noise(trainer, self.count), None
-        if classes := trainer.generator.num_classes:
-            self.z = self.z[:COLUMNS_OF_CLASSES].repeat(classes, 1)
-            self.labels = torch.arange(classes).repeat_interleave(COLUMNS_OF_CLASSES)
+        self.z, self.labels = fixed_latents(trainer, self.count)
         self.last, self.drawn = -1, time.perf_counter()
         if trainer.step == 0:
             self.frame(trainer)
@@ -142,8 +140,7 @@ class Pictures(Callback):
         if trainer.step == self.last:
             return
         self.last = trainer.step
-        columns = None if self.labels is None else COLUMNS_OF_CLASSES
-        image = grid(generate(trainer.ema, self.z, self.labels), columns)
+        image = sheet(trainer.ema, self.z, self.labels)
         save_atomically(self.folder / "frames" / f"{trainer.step:08d}.png", image.save)
         save_atomically(self.folder / "samples.png", image.save)
 
@@ -182,6 +179,19 @@ def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
         return torch.randn(count, trainer.recipe.latent_dim)
 
 
+def fixed_latents(trainer: Trainer, count: int = 64) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """`fixed_noise`, and None; for a conditional generator its first 8 vectors, again for each class, and classes."""
+    z = fixed_noise(trainer, count)
+    if not (classes := trainer.generator.num_classes):
+        return z, None
+    return z[:COLUMNS_OF_CLASSES].repeat(classes, 1), torch.arange(classes).repeat_interleave(COLUMNS_OF_CLASSES)
+
+
+def sheet(generator: nn.Module, z: torch.Tensor, labels: torch.Tensor | None) -> Image.Image:
+    """The grid that a run draws of `fixed_latents`: with classes, one in each row."""
+    return grid(generate(generator, z, labels), None if labels is None else COLUMNS_OF_CLASSES)
+
+
 def frame_files(folder: Path) -> list[Path]:
     """The files `frames/STEP.png` of a run, in order."""
     return sorted(path for path in (folder / "frames").glob("*.png") if path.stem.isdigit())
@@ -200,10 +210,13 @@ def frames(folder: Path, until: int | None = None) -> list[Image.Image]:
 
 def half_frames(folder: Path, by_class: bool, until: int | None = None) -> list[Image.Image]:
     """Half of each grid that a run has drawn, so that a GIF stays small: the upper rows, or of every class the left."""
-    drawn = frames(folder, until)
-    w, h = drawn[0].size
-    half = (0, 0, (w - 2) // 2, h) if by_class else (0, 0, w, (h - 2) // 2)
-    return [f.crop(half) for f in drawn]
+    return [half(frame, by_class) for frame in frames(folder, until)]
+
+
+def half(frame: Image.Image, by_class: bool) -> Image.Image:
+    """See `half_frames`."""
+    w, h = frame.size
+    return frame.crop((0, 0, (w - 2) // 2, h) if by_class else (0, 0, w, (h - 2) // 2))
 
 
 class Scores(Callback):

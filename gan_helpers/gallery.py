@@ -102,7 +102,9 @@ def train(names: list[str], sources: dict[str, str]) -> None:
         trainer = runs.train(recipe, images, folder, judge=judge, score_every=every, resume=folder.exists())
         if not trainer.finished:
             return
-        ship(name, folder, recipe, images, source, planned)
+        measure(name, folder, source)
+        film(name, folder, trainer)
+        export(name, folder, recipe, images, planned)
 
 
 def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, planned: dict) -> None:
@@ -120,8 +122,8 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
     checkpoints.export_generator(folder / "best.safetensors", checkpoints.SHIPPED / f"{name}.safetensors", **card)
 
 
-def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source: str, planned: dict) -> None:
-    """Score the best and the last generator of a run, export the best, and make a GIF of the steps that led to it."""
+def measure(name: str, folder: Path, source: str) -> None:
+    """Score the best and the last generator of a run."""
     scores = {}
     for which, path in (("best", folder / "best.safetensors"), ("last", folder)):
         found = evaluation.evaluate(path, source)
@@ -129,10 +131,15 @@ def ship(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, source:
     board = json.loads(BOARD.read_text("utf-8")) if BOARD.exists() else {}
     board[name] = scores
     BOARD.write_text(json.dumps(board, indent=1) + "\n", "utf-8")
-    kept = int(checkpoints.read(folder / "best.safetensors")[1]["step"])
-    led_to_it = callbacks.half_frames(folder, recipe.conditional, until=kept)
-    animate(led_to_it, ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
-    export(name, folder, recipe, images, planned)
+
+
+def film(name: str, folder: Path, trainer: Trainer) -> None:
+    """Make a GIF of the steps that led to the best generator of a run; the last frame is that generator's own."""
+    kept, by_class = folder / "best.safetensors", trainer.recipe.conditional
+    led_to_it = callbacks.half_frames(folder, by_class, until=int(checkpoints.read(kept)[1]["step"]) - 1)
+    best = checkpoints.load_generator(kept)
+    last = callbacks.sheet(best, *callbacks.fixed_latents(trainer))
+    animate([*led_to_it, callbacks.half(last, by_class)], ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
 
 
 COLUMNS = (

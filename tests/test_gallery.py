@@ -6,7 +6,8 @@ import json
 import pytest
 from PIL import Image, ImageChops
 
-from gan_helpers import callbacks, checkpoints, evaluation, gallery, recipes
+from gan_helpers import callbacks, checkpoints, data, evaluation, gallery, recipes
+from gan_helpers.training import Trainer
 
 
 @pytest.fixture
@@ -27,14 +28,14 @@ def small(tmp_path, monkeypatch):
 
 
 def test_plan_train_and_board(small, capsys):
-    data = ["--data", "fashion_mnist=fashion"]
-    assert gallery.main(["train", *data]) == 1 and "run the command plan first" in capsys.readouterr().err
+    sources = ["--data", "fashion_mnist=fashion"]
+    assert gallery.main(["train", *sources]) == 1 and "run the command plan first" in capsys.readouterr().err
     gallery.plan(["tiny"], {"fashion_mnist": "fashion"}, seconds=0.1)
     planned = json.loads((small / "generators" / "plan.json").read_text())["tiny"]
     assert planned["divisor"] == 4 and planned["steps"] % 10 == 0
     planned["steps"] = 10
     (small / "generators" / "plan.json").write_text(json.dumps({"tiny": planned}))
-    assert gallery.main(["train", *data]) == 0
+    assert gallery.main(["train", *sources]) == 0
     generator = checkpoints.load_generator(small / "generators" / "tiny.safetensors")
     assert (
         generator.recipe.g_width == 2
@@ -43,7 +44,7 @@ def test_plan_train_and_board(small, capsys):
     )
     assert "9,000 training images" in generator.card["data"] and (small / "images" / "tiny.gif").stat().st_size < 2e6
     before = (small / "generators" / "tiny.safetensors").stat().st_mtime_ns
-    assert gallery.main(["train", *data]) == 0  # it is shipped: nothing to do
+    assert gallery.main(["train", *sources]) == 0  # it is shipped: nothing to do
     assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
     capsys.readouterr()
     readme = small / "README.md"
@@ -64,15 +65,17 @@ def test_plan_train_and_board(small, capsys):
 def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monkeypatch):
     worse_each_time = itertools.count(1.0)
     monkeypatch.setattr(evaluation.Judge, "__call__", lambda judge, net: next(worse_each_time))
+    monkeypatch.setattr(gallery, "measure", lambda *arguments: None)  # takes its time, and has its test above
     (small / "generators" / "plan.json").write_text(
         json.dumps({"tiny": {"divisor": 4, "steps": 200, "images_per_second": 1}})
     )
     assert gallery.main(["train", "--data", "fashion_mnist=fashion"]) == 0
-    assert checkpoints.load_generator(small / "generators" / "tiny.safetensors").card["steps"] == 100
+    best = checkpoints.load_generator(small / "generators" / "tiny.safetensors")
     folder = small / "runs" / "gallery" / "tiny"
     drawn = [int(path.stem) for path in callbacks.frame_files(folder)]
-    assert max(drawn) == 200  # so that there is something to leave out
-    kept = callbacks.half_frames(folder, by_class=False, until=100)[-1]
+    assert best.card["steps"] == 100 and max(drawn) == 200  # so that there is something to leave out
+    trainer = Trainer(best.recipe, data.load("fashion", best.recipe.image_size, 1).images)
+    kept = callbacks.half(callbacks.sheet(best, *callbacks.fixed_latents(trainer)), by_class=False)
     with Image.open(small / "images" / "tiny.gif") as gif:
         gif.seek(gif.n_frames - 1)
         shown = gif.convert("RGB").crop((0, 0, *kept.size))
