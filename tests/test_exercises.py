@@ -321,6 +321,17 @@ def still_training(generator, n, classes, latent_dim):
     return generator(repeated_z(n, classes, latent_dim), y).detach()
 
 
+def never_negative(generator, n, classes, latent_dim):
+    z = torch.rand(n, latent_dim).repeat(classes, 1)
+    with torch.no_grad():
+        return generator.eval()(z, torch.arange(classes).repeat_interleave(n))
+
+
+def pooled_over_pixels(generator, z, classes):
+    images = torch.stack([generator(z, torch.full((len(z),), k)) for k in range(classes)])
+    return images.var(0, correction=0).mean() / images.var(correction=0)
+
+
 def other_z_a_class(generator, z, classes):
     images = torch.stack([generator(z[torch.randperm(len(z))], torch.full((len(z),), k)) for k in range(classes)])
     return images.var(0, correction=0).mean() / images.flatten(0, 1).var(0, correction=0).mean()
@@ -444,6 +455,8 @@ ALSO_RIGHT = [  # once refused
     ("09.1", with_commas),
     ("09.4", nb09.CARD | {"licence": "cannot be passed on", "limits": "hands out its training images"}),
     ("09.4", nb09.CARD | {"data": "240 photos, taken without permission", "licence": "forbidden to share"}),
+    ("09.4", nb09.CARD | {"data": "240 photos; permission was never given", "limits": "overfits: its faces are real"}),
+    ("09.4", nb09.CARD | {"licence": "do not use: no consent", "limits": "leaks the faces of colleagues"}),
 ]
 WRONG = [
     ("00.0", GOOD_CHECK | {"logit": "a", "sizes": "c"}, "4 of 6.*logit, sizes"),
@@ -549,12 +562,14 @@ WRONG = [
     ("06.1", classes_in_turn, "take turns"),
     ("06.1", fresh_rows, "other z"),
     ("06.1", still_training, "training mode"),
+    ("06.1", never_negative, "no z is negative"),
     ("06.2", lambda h, y, head, e: head(h) + (e(y) * h).sum(1), "met \\(N,\\)"),
     ("06.2", lambda h, y, head, e: head(h + e(y))[:, 0], "added to the features"),
     ("06.2", lambda h, y, head, e: (e(y) * h).sum(1), "without the class"),
     ("06.3", other_z_a_class, "same for every class"),
     ("06.3", divided_by_one_less, "divides by K - 1"),
     ("06.3", class_over_rest, "over what z does"),
+    ("06.3", pooled_over_pixels, "mean image is no variance"),
     ("06.3", lambda *a: nb06.share_of_class(*a) ** 0.5, "standard deviations"),
     ("06.4", nb06.MODELS | {"a": "good"}, "narrower"),
     ("06.4", nb06.MODELS | {"c": "good"}, "tenth of their variety"),
@@ -597,7 +612,14 @@ WRONG = [
     ("09.4", nb09.CARD | {"data": "240 photos; all agreed and gave permission"}, "did the people agree"),
     ("09.4", nb09.CARD | {"licence": "free for everybody, no restrictions"}, "nobody gave a right"),
     ("09.4", nb09.CARD | {"limits": "none: it does not memorise"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"data": "240 photos, no duplicates; everyone agreed"}, "did the people agree"),
+    ("09.4", nb09.CARD | {"licence": "CC-BY 4.0, no attribution needed"}, "nobody gave a right"),
+    ("09.4", nb09.CARD | {"licence": "MIT licence, without warranty"}, "nobody gave a right"),
+    ("09.4", nb09.CARD | {"licence": "not for commercial use"}, "nobody gave a right"),
     ("09.4", nb09.CARD | {"limits": "blurred"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"limits": "it doesn't hand out its training images"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"limits": "the copying test found nothing"}, "0.8 beyond chance"),
+    ("09.4", nb09.CARD | {"limits": "no evidence of copying"}, "0.8 beyond chance"),
     ("09.4", nb09.CARD | {"chosen_by": "the best one"}, "best of how many"),
 ]
 

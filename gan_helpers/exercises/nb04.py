@@ -36,7 +36,7 @@ def check_covers(answer) -> str:
         case = f"kernel {kernel}, stride {stride}"
         if len(found) != stride:
             raise Wrong(f"{case}: {len(found)} numbers; the pattern repeats every {stride} outputs.")
-        if len(set(found)) == 1:
+        if len(set(found)) == 1 < len(set(right)):
             raise Wrong(f"{case}: not every output is covered alike; an all-ones transposed convolution gives {right}.")
         if sorted(found) == sorted(right):
             raise Wrong(f"{case}: the right numbers in another order; output 0 comes first: {right}.")

@@ -60,6 +60,10 @@ def check_sampler(answer) -> str:
         raise Wrong("each row has other z: a column should differ in the class alone.")
     if (z[:, 0] == z[:, 1]).all():
         raise Wrong("all images of a row have the same z.")
+    if (z[0] >= 0).all():
+        raise Wrong(
+            "no z is negative: G has learned with torch.randn's N(0, 1), not with torch.rand's numbers from 0 to 1."
+        )
     return "Down a column only the class changes, along a row only z."
 
 
@@ -114,7 +118,8 @@ class Mixture(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         kind = torch.tensor([-1.0, 0.0, 1.0], dtype=z.dtype)[y] * 1.5**0.5  # variance 1
-        return (self.a * z + self.b * kind[:, None])[:, :, None, None].expand(-1, -1, 2, 2) + 3
+        mean_image = torch.tensor([[0.0, 2.0], [4.0, 6.0]], dtype=z.dtype)
+        return (self.a * z + self.b * kind[:, None])[:, :, None, None] + mean_image
 
 
 @exercise(
@@ -141,6 +146,8 @@ def check_share(answer) -> str:
             raise Wrong("var() divides by K - 1, which makes it half too large for three classes: correction=0.")
         if abs(found - right**0.5) < 0.02:
             raise Wrong("those are standard deviations; the shares of variances add up to 1.")
+        if abs(found - b * b / (a * a + b * b + 5)) < 0.02:  # 5 is the variance of mean_image over its pixels
+            raise Wrong("the mean image is no variance: take var over the images, pixel by pixel, then the mean.")
         raise Wrong(f"a generator whose variance comes to {right:.0%} from the class gets {found:.3g}.")
     return "0 ignores y, 1 ignores z. Neither extreme is a conditional model."
 

@@ -99,7 +99,7 @@ AUGMENTATIONS = {  # what D may see: does G still learn from it?
     "rounding to 8 bits": (lambda x: ((x + 1) * 127.5).round() / 127.5 - 1, False),
     "contrast, under no_grad": (torch.no_grad()(lambda x: 1.2 * x), False),
     "by way of NumPy, as an image library would": (lambda x: torch.from_numpy(x.detach().numpy() * 0.9), False),
-    "a grey square over a quarter": (lambda x: x * (torch.arange(8) > 3), True),
+    "grey over the left half": (lambda x: x * (torch.arange(8) > 3), True),
 }
 
 
@@ -142,7 +142,7 @@ def reach(layers: list[tuple[int, int]]) -> int:
     "How far a stack of convolutions reaches",
     hints=[
         "A first layer of kernel k sees k pixels. Each further layer adds (kernel - 1) steps of its input.",
-        "One step in the input of layer 3 is stride 1 times stride 2 pixels of the image.",
+        "One step in the input of the third layer is as many pixels as the first layer's stride times the second's.",
     ],
     solution=reach,
 )

@@ -1,4 +1,8 @@
-"""A DCGAN whose project watches its FID as it trains: 5x5 kernels, from Keras, for CIFAR-10."""
+"""A DCGAN whose project watches its FID as it trains: 5x5 kernels, from Keras, for CIFAR-10.
+
+It begins as a DCGAN does; its code does so in G and D's first layer only, by Glorot's rule in the rest of D, and with
+BatchNorm weights of 1.
+"""
 
 from __future__ import annotations
 

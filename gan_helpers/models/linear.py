@@ -1,8 +1,9 @@
 """linDCGAN for CIFAR-10: DCGAN with a linear layer at the small end of either net; no biases.
 
-BatchNorm after every layer and no biases, as its README has it; its code has no BatchNorm or ReLU after G's linear
-layer, and biases in the linear layers and the last convolution. BatchNorm weights start at N(1, .02); its code has
-N(0, .02), which all but switches every map off.
+BatchNorm after G's linear layer too and no biases, as its README has it (D's first layer has no BatchNorm, as in its
+code). Its code has no BatchNorm or ReLU after G's linear layer, biases in the linear layers and the last convolution,
+and leaves the linear layers at PyTorch's initialisation, here N(0, .02). BatchNorm weights start at N(1, .02); its code
+has N(0, .02), which all but switches every map off.
 """
 
 from __future__ import annotations
