@@ -177,7 +177,7 @@ def evaluate(o: argparse.Namespace) -> None:
     from . import evaluation, files
 
     out = checked_out(o.out, (".json",)) if o.out else None
-    metrics = tuple(o.metrics.split(",")) if o.metrics else evaluation.DEFAULT
+    metrics = evaluation.DEFAULT if o.metrics is None else tuple(o.metrics.split(","))
     scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
     print(evaluation.table(scores))
     if out:
@@ -188,7 +188,7 @@ def evaluate(o: argparse.Namespace) -> None:
 def network(o: argparse.Namespace) -> None:
     from . import data, features
 
-    out = checked_out(o.out or str(features.NETWORKS / f"{Path(o.data).stem}-net.safetensors"), (".safetensors",))
+    out = checked_out(o.out or f"{Path(o.data).stem}-net.safetensors", (".safetensors",))
     splits = (data.load(o.data, split=split, skip_broken=o.skip_broken) for split in data.SPLITS)
     right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
@@ -270,7 +270,7 @@ def parser() -> argparse.ArgumentParser:
 
     c = command("network", network, "train the small classifier whose features measure a data set")
     c.add_argument("data", help="a data set with labels or attributes, or a folder with class folders")
-    c.add_argument("--out", help="FILE.safetensors (default: data/networks/DATA-net.safetensors)")
+    c.add_argument("--out", help="FILE.safetensors (default: DATA-net.safetensors, here)")
     c.add_argument("--epochs", type=int, default=8, help="passes over the images")
     c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
     c.add_argument("--flip", action="store_true", help="mirror half of the images")

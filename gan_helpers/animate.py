@@ -51,19 +51,21 @@ def animate(
         max_bytes: GIF and WebP get fewer frames and colours, then smaller ones, at the same pace, until they fit.
 
     Raises:
-        CourseError: no frames, another ending, or a file that cannot be made to fit.
+        CourseError: no frames, frames of several sizes, another ending, or a file that cannot be made to fit.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
     if not frames:
         raise CourseError(f"No frames to write to {path}.")
+    if len(sizes := {f.size for f in frames}) > 1:
+        raise CourseError(
+            f"The frames for {path.name} have several sizes: {sorted(sizes)}. Remove those of another run."
+        )
     frames = [f.convert("RGB") for f in frames]
     if path.suffix.lower() == ".mp4":
-        save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold))
-        if max_bytes is None or path.stat().st_size <= max_bytes:
-            return path
-        raise CourseError(f"{path.name} has {path.stat().st_size:,} bytes: fewer seconds or images make it smaller.")
+        save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold, max_bytes))
+        return path
     gif = path.suffix.lower() == ".gif"
     for colours, every, shrink in FITS:
         kept = [*range(0, len(frames) - 1, every), len(frames) - 1]
@@ -79,10 +81,15 @@ def animate(
     raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: .mp4 is smaller.")
 
 
-def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float) -> None:
+def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float, max_bytes: int | None) -> None:
     import imageio.v2 as imageio
 
+    path.touch()  # a folder that cannot be written is named by us, not by the codec
     even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)  # the codec wants even sides
     with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
         for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
             writer.append_data(np.asarray(frame.crop((0, 0, *even))))
+    if max_bytes is not None and (size := path.stat().st_size) > max_bytes:
+        raise CourseError(
+            f"The MP4 would have {size:,} bytes, more than {max_bytes:,}: fewer seconds or images, or a higher limit."
+        )

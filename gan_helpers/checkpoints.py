@@ -318,12 +318,16 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         texts: more lines for the card, for example data=…, licence=…, limits=….
 
     Raises:
-        CourseError: no run there, or the disk is full.
+        CourseError: no run there, a damaged one, a `.md` in the way that is no card, or the disk is full.
     """
     path = find(run)
     recipe, header, tensors = read(path)
-    if "step" not in header:
-        raise CourseError(f"{path} is no run's checkpoint.")
+    try:
+        step, seconds = int(header["step"]), float(header["seconds"])
+    except (KeyError, ValueError):
+        raise CourseError(f"{path} is no run's checkpoint: its step or seconds is missing or damaged.") from None
+    if out.with_suffix(".md").exists() and not out.exists():
+        raise CourseError(f"{out.with_suffix('.md')} is there and no card of {out.name}: choose another name.")
     prefix = "ema." if recipe.ema else "generator."
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     weights = {"generator." + k: v.half() if v.ndim > 1 else v for k, v in weights.items()}
@@ -336,9 +340,9 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         "overrides": {
             k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about") and mine is not None
         },
-        "steps": int(header["step"]),
-        "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
-        "minutes": round(float(header["seconds"]) / 60, 1),
+        "steps": step,
+        "images_seen": step * recipe.batch_size * recipe.d_steps,
+        "minutes": round(seconds / 60, 1),
         "machine": header.get("machine", ""),
         **({"chosen_by": header["score"]} if "score" in header else {}),
         "parameters": models.count_parameters(load_generator(path)),

@@ -228,12 +228,16 @@ def evaluate(
     channels = sample(1, 0).shape[1]
     extractor = features.load(network or features.default_for(images, channels))
     held_out, train = (opened(images, extractor, channels, split, **options) for split in ("held-out", "train"))
-    n = n or min(len(held_out), 10_000, limit or 10_000)
+    if len(held_out) < 10:
+        raise CourseError(f"{held_out.name} has {len(held_out)} images to score against: too few. Add images.")
+    n = min(len(held_out), 10_000, limit or 10_000) if n is None else n
     if n < 10:
         raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")
+    if draws < 1:
+        raise CourseError(f"draws must be at least 1; got {draws}.")
     if limit is not None and limit < n:
         raise CourseError(f"{subject} holds {limit:,} images, and n is {n:,}: give a smaller n.")
-    draws = max(1, draws if limit is None else min(draws, 1))
+    draws = draws if limit is None else 1
     real, _ = cached_features(held_out.images, extractor, progress)
     order = np.random.default_rng(0).permutation(len(train))  # Inception takes long: it sees n training images only
     rows = order[: n if extractor.name in features.PROTOCOLS else 60_000]

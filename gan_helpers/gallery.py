@@ -39,7 +39,7 @@ WIDTHS = (1, 2, 4)  # full, half, quarter
 PLAN, BOARD = DATA / "generators" / "plan.json", DATA / "generators" / "leaderboard.json"
 LIMITS = {
     "cifar10": "32x32 objects, hardly any of which would be taken for a photo",
-    "fashion_mnist": "clothes in grey, 28x28 or 32x32",
+    "fashion_mnist": "32x32 clothes in grey",
     "celeba": "64x64; as biased as its data; not for identifying, profiling or deceiving people",
 }
 
@@ -116,7 +116,7 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
         "licence": "MIT, as the code"
         if images.shareable
         else "for study; the images' own terms apply to what was learned",
-        "limits": LIMITS[kind_of(recipe)],
+        "limits": LIMITS[kind_of(recipe)].replace("32x32", f"{recipe.image_size}x{recipe.image_size}", 1),
         "width": f"1/{planned['divisor']} of the recipe's",
     }
     checkpoints.export_generator(folder / "best.safetensors", checkpoints.SHIPPED / f"{name}.safetensors", **card)
@@ -149,9 +149,12 @@ COLUMNS = (
 NOTES = """\
 FD and KD: Fréchet and kernel distance through a small network of this course, ± over fresh samples of one training run
 (another seed of training would move them more); the *best* generator of a run by its scores in training beside the
-*last*. **This is not the official FID**, which needs Inception's weights and 50,000 images:
-`python -m gan_helpers evaluate NAME --data cifar10 --n 10000 --features inception`, after, on a GPU,
-`python -m gan_helpers train NAME` at the recipe's full width and length."""
+*last*. Parameters and images seen are those of the generator that was kept; images/s and minutes are the whole run's.
+
+**This is not the official FID**, which needs Inception's weights and 50,000 images. With a GPU, at the recipe's full
+width and length: `python -m gan_helpers train NAME --out runs/NAME-full`, then `python -m gan_helpers evaluate
+runs/NAME-full --data cifar10 --n 50000 --features inception`, against the 10,000 test images (papers mostly take the
+training images)."""
 MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 

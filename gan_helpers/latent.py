@@ -128,7 +128,9 @@ def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -
         CourseError: fewer than two keys, or fewer frames than keys.
     """
     if not 2 <= len(keys) <= frames:
-        raise CourseError(f"A walk needs two keys and as many frames as keys; got {len(keys)} and {frames}.")
+        raise CourseError(
+            f"A walk needs at least two keys (seeds) and as many frames as keys; got {len(keys)} and {frames}."
+        )
     legs = len(keys) if loop else len(keys) - 1
     at = torch.arange(frames) * (legs / (frames if loop else frames - 1))
     leg = at.long().clamp_max(legs - 1)

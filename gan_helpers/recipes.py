@@ -86,7 +86,7 @@ class Recipe:
         }
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
-                raise CourseError(f"{key} must be one of {', '.join(map(str, allowed))}; got {getattr(self, key)!r}.")
+                raise CourseError(f"{key} must be one of {' | '.join(map(str, allowed))}; got {getattr(self, key)!r}.")
         for key, allowed in zip(("image_size", "labels"), FAMILIES[self.family], strict=True):
             if getattr(self, key) not in allowed:
                 known = ", ".join(str(value) or "none ('')" for value in allowed)

@@ -59,6 +59,7 @@ def test_size_is_kept_at_the_same_pace(tmp_path):
         assert path.stat().st_size <= size and duration(path) == pytest.approx(31 / 12 + 0.5, abs=0.011), name
     with pytest.raises(CourseError, match="fewer seconds"):
         animate.animate(noise, tmp_path / "d.mp4", max_bytes=1000)
+    assert not (tmp_path / "d.mp4").exists()
 
 
 def test_swing_has_no_seam():
@@ -141,6 +142,7 @@ def test_a_page_needs_no_network_and_escapes_its_title(tmp_path):
     text = page.export_page(G, tmp_path / "a.html", "<b>%SPEC%</b>").read_text(encoding="utf-8")
     assert "default-src 'none'" in text and "http://" not in text and "https://" not in text
     assert "&lt;b&gt;%SPEC%&lt;/b&gt;" in text and "<b>%SPEC%" not in text
-    for name in checkpoints.shipped():
-        out = page.export_page(checkpoints.load_generator(name), tmp_path / f"{name}.html", name)
+    nets = {name: checkpoints.load_generator(name) for name in checkpoints.shipped()}
+    for name in (name for name, net in nets.items() if not isinstance(net, OnePerClass)):
+        out = page.export_page(nets[name], tmp_path / f"{name}.html", name)
         assert out.stat().st_size <= page.MAX_BYTES

@@ -151,6 +151,9 @@ def test_the_command_prints_a_table_and_writes_json(files, capsys):
     [
         (["good.npy", "--data", "faces", "--n", "301"], "holds 300 images, and n is 301"),
         (["good.npy", "--data", "faces", "--n", "5"], "too few"),
+        (["good.npy", "--data", "faces", "--n", "0"], "too few"),
+        (["good.npy", "--data", "faces", "--draws", "0"], "draws must be at least 1"),
+        (["good.npy", "--data", "faces", "--metrics", ""], "No metric ''"),
         (["good.npy", "--data", "facess"], "No data set or folder 'facess'. Did you mean 'faces'"),
         (["good.npy", "--data", "faces", "--metrics", "fidd"], "No metric 'fidd'"),
         (["good.npy", "--data", "faces", "--features", "face-net"], "No network 'face-net'. Did you mean 'faces-net'"),
@@ -190,6 +193,10 @@ def test_a_run_is_scored_and_keeps_its_best(tmp_path):
     assert torch.equal(next(iter(best.parameters())), judge.seen[1])
     assert not torch.equal(judge.seen[1], next(iter(trainer.ema.parameters())))
     exported = checkpoints.export_generator(folder / "best.safetensors", tmp_path / "best.safetensors")
+    (tmp_path / "notes.md").write_text("mine")
+    with pytest.raises(CourseError, match="notes.md is there and no card"):
+        checkpoints.export_generator(folder, tmp_path / "notes.safetensors")
+    assert (tmp_path / "notes.md").read_text() == "mine"
     card = checkpoints.load_generator(exported).card
     assert card["steps"] == 4 and card["chosen_by"] == "FD(test) 1" and (folder / "losses.png").exists()
 

@@ -60,6 +60,13 @@ def parameters_only(ema, net, decay):
 
 
 @torch.no_grad()
+def no_biases(ema, net, decay):
+    for (name, a), b in zip(ema.state_dict().items(), net.state_dict().values(), strict=True):
+        if not name.endswith("bias"):
+            a.lerp_(b, 1 - decay) if a.is_floating_point() else a.copy_(b)
+
+
+@torch.no_grad()
 def thrown_away(ema, net, decay):
     for a, b in zip(ema.parameters(), net.parameters(), strict=True):
         a = decay * a + (1 - decay) * b  # noqa: F841, PLW2901
@@ -214,6 +221,11 @@ def weighted_mean(z, w):
 def to_the_sphere(z, w):
     mean = weighted_mean(z, w)
     return mean / mean.norm() * len(mean) ** 0.5
+
+
+def to_its_own_spread(z, w):
+    mixed = (w[:, None] * z).sum(0)
+    return mixed / mixed.std()
 
 
 def by_roots(z, w):
@@ -496,10 +508,12 @@ WRONG = [
     ("02.1", [(100, 3, 4, 1, 0), (3, 3, 8, 8, 0)], "goes through 4, 32 pixels"),
     ("02.1", [(100, 256, 4, 1, 0), (512, 128, 4, 2, 1), (128, 3, 4, 2, 1)], "takes 512 channels"),
     ("02.2", eval_always, "switch to eval"),
+    ("02.2", lambda g, z, mates: float(g.training), "on a test net the share is"),
     ("02.2", other_z, "evaluation mode"),
     ("02.2", whole_batch, "one number"),
     ("02.3", swapped_decay, "swapped"),
-    ("02.3", parameters_only, "statistics stayed behind"),
+    ("02.3", parameters_only, "does not hold BatchNorm's statistics"),
+    ("02.3", no_biases, "0.bias was left out"),
     ("02.3", thrown_away, "did not move"),
     ("02.3", with_gradient, "no_grad"),
     ("02.3", counters_averaged, "num_batches_tracked"),
@@ -596,6 +610,7 @@ WRONG = [
     ("08.3", always_three, "is 3 written"),
     ("08.4", weighted_mean, "shorter than a latent"),
     ("08.4", to_the_sphere, "same length"),
+    ("08.4", to_its_own_spread, "measured on the result"),
     ("08.4", by_roots, "too long a latent"),
     ("09.1", always_fid, "is no FID"),
     ("09.1", value_only, "spread is missing"),

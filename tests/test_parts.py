@@ -206,3 +206,5 @@ def test_animations_refuse_what_they_cannot_write(tmp_path):
         animate.animate(FRAMES, tmp_path / "a.avi")
     with pytest.raises(CourseError, match="No frames"):
         animate.animate([], tmp_path / "a.gif")
+    with pytest.raises(CourseError, match="several sizes"):
+        animate.animate([FRAMES[0], FRAMES[0].reduce(2)], tmp_path / "a.gif")

@@ -65,8 +65,9 @@ def share_changed(generator: nn.Module, z: Tensor, mates: Tensor) -> float:
 )
 def check_mates(answer) -> str:
     generator = nn.Sequential(nn.Linear(6, 48), nn.BatchNorm1d(48), nn.Tanh(), nn.Unflatten(1, (3, 4, 4)))
-    z, mates = torch.randn(8, 6), 3 * torch.randn(7, 6) + 1
-    for training in (True, False):
+    z = torch.randn(8, 6)
+    mates = z[1:] + 0.05 * torch.randn(7, 6)  # so like the others that only some of the values move
+    for training in (False, True):
         found = answer(copy.deepcopy(generator).train(training), z, mates)
         expected = share_changed(copy.deepcopy(generator).train(training), z, mates)
         found = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
@@ -102,6 +103,8 @@ def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
 )
 def check_ema(answer) -> str:
     net, ema = (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(2))
+    with torch.no_grad():
+        net[1].weight.mul_(2), net[1].bias.add_(1)  # else they are equal in both from the start
     for _ in range(3):
         net(torch.randn(9, 3))
     old, new = copy.deepcopy(ema.state_dict()), copy.deepcopy(net.state_dict())
@@ -114,7 +117,7 @@ def check_ema(answer) -> str:
             ) from None
         raise
     del result
-    now, weight, stat, counter = ema.state_dict(), "0.weight", "1.running_mean", "1.num_batches_tracked"
+    now, weight, counter = ema.state_dict(), "0.weight", "1.num_batches_tracked"
     if any(not torch.equal(new[k], v) for k, v in net.state_dict().items()):
         raise Wrong("net itself was changed: only ema may move.")
     if torch.equal(now[weight], old[weight]):
@@ -123,10 +126,14 @@ def check_ema(answer) -> str:
         raise Wrong("decay and 1 - decay are swapped: with decay .9 the average keeps nine tenths of itself.")
     if not torch.allclose(now[weight], 0.9 * old[weight] + 0.1 * new[weight], atol=1e-6):
         raise Wrong("the weights are not decay · ema + (1 - decay) · net.")
-    if torch.equal(now[stat], old[stat]):
-        raise Wrong("BatchNorm's running statistics stayed behind: parameters() does not hold them, state_dict() does.")
-    if not torch.allclose(now[stat], 0.9 * old[stat] + 0.1 * new[stat], atol=1e-6):
-        raise Wrong("the running statistics must be averaged like the weights.")
+    for stat in ("1.running_mean", "1.running_var"):
+        if torch.equal(now[stat], old[stat]):
+            raise Wrong(f"{stat} stayed behind: parameters() does not hold BatchNorm's statistics, state_dict() does.")
+        if not torch.allclose(now[stat], 0.9 * old[stat] + 0.1 * new[stat], atol=1e-6):
+            raise Wrong("the running statistics must be averaged like the weights.")
+    for name in ("0.bias", "1.weight", "1.bias"):
+        if not torch.allclose(now[name], 0.9 * old[name] + 0.1 * new[name], atol=1e-6):
+            raise Wrong(f"{name} was left out: everything that is a fraction is averaged.")
     if now[counter] != new[counter]:
         raise Wrong("num_batches_tracked counts batches: copy it, an average of counters means nothing.")
     return "The averaged generator is what every grid, slider and score of this course shows."

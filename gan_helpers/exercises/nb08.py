@@ -179,6 +179,9 @@ def check_mix(answer) -> str:
     short = torch.stack([answer(torch.randn(3, 4, generator=rng).double(), weights) for _ in range(50)])
     if short.norm(dim=1).std() < 0.05:
         raise Wrong("every mixture has the same length; those of N(0, I) vary. Divide by a number made of weights.")
+    doubled = tensor_of(answer(2 * z, weights.clone()), (20_000,))
+    if not torch.allclose(doubled, 2 * found):
+        raise Wrong("it divides by something measured on the result. Divide by a number made of the weights alone.")
     if abs(spread - 1) > 0.03:
         raise Wrong(f"its numbers have spread {spread:.2f}; those of N(0, 1) have 1.")
     share = [(found @ row / found.norm() / row.norm()).item() for row in z]

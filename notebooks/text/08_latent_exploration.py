@@ -30,7 +30,7 @@ here = setup_notebook()
 # %% [markdown]
 # **Before we begin**, three questions. They come back at the end.
 #
-# 1. You turn up *one* number of z, say the seventeenth. Does one thing change in the picture, or everything a little?
+# 1. You turn up *one* number of z, say number 17. Does one thing change in the picture, or everything a little?
 # 2. Half way along the straight line between two latents: how is that point unlike every latent that G was trained on, and
 #    does its image suffer for it?
 # 3. The faces were drawn so that glasses say nothing about the skin. Will a *glasses* slider leave the skin alone?
@@ -99,7 +99,7 @@ print("G(Qz) is as far from G(z) as another 500 images of G itself are")
 
 # %% [markdown]
 # (c). N(0, I) looks the same from all sides, so Qz has the same distribution as z, and G(Qz) that of G(z). But its
-# seventeenth axis is another one. Whatever the loss sees, it sees of the *distribution*; it cannot prefer one set of axes.
+# axis number 17 is another one. Whatever the loss sees, it sees of the *distribution*; it cannot prefer one set of axes.
 # So what does one axis do? **Predict:** two faces, axis 17 turned from −6 to 6. How many things change?
 
 # %%
@@ -128,7 +128,7 @@ print("four axes:             ", "".join(f"{n:5.1f}" for n in of_axes))
 print("four random directions:", "".join(f"{n:5.1f}" for n in of_random))
 
 # %% [markdown]
-# Two to six things change along an axis, two to four along any other direction. The axes are nothing special. What *is*
+# Two to six things change along an axis, two to four along four random directions. The axes are nothing special. What *is*
 # special are directions of G, and section 4 finds them. (Strictly: Adam, unlike the loss, treats each weight for itself,
 # so training could prefer axes a little. The counts show no sign of it.)
 #
@@ -211,8 +211,8 @@ for name, (distance, precision, variety) in measured.items():
     print(f"{name:<9}{distance:>9.0f}{precision:>11.2f}{variety:>10.2f}")
 
 # %% [markdown]
-# The midpoints of straight lines are *not* worse. Their precision is at least that of fresh samples. What they lose is
-# variety. The last row says why: (a + b)/2 of two independent latents has the distribution of 0.707 z, exactly, so the
+# By precision the midpoints of straight lines are *not* worse: it is at least that of fresh samples. Their distance is larger, because it
+# also counts what they do lose: variety. The last row says why: (a + b)/2 of two independent latents has the distribution of 0.707 z, exactly, so the
 # middle of every straight line is a *truncated* sample (section 8), more ordinary, and no less clean. The arc's middle
 # scores as a fresh sample does, because it nearly is one: (a + b)/√2, up to the angle.
 #
@@ -409,8 +409,8 @@ plots.show(plots.grid(draw(torch.cat([six, six + 2 * glasses, six + 2 * pure])),
 
 # %% [markdown]
 # ## 8. Truncation: quality for variety?
-# Multiplying z by ψ < 1 draws it towards the middle. This **truncation** is how many published GAN pictures were made:
-# fewer odd ones, less variety. **Predict** as ψ goes from 1 down to 0.25: (a) precision rises all the way and variety falls;
+# Drawing z nearer to the middle, here by multiplying it with ψ < 1, is called **truncation**. Many published GAN pictures were made by
+# such a step (BigGAN draws z from a normal with its tails cut off, StyleGAN scales its learned code): fewer odd ones, less variety. **Predict** as ψ goes from 1 down to 0.25: (a) precision rises all the way and variety falls;
 # (b) both fall; (c) variety falls, and precision rises, then falls.
 
 # %%
