@@ -164,7 +164,7 @@ plots.show(
 # numbers in which the answers are easy to read. These numbers, 192 of them just before its last layer, are the image's
 # **features**. The table above has their distances beside those of the pixels.
 #
-# The course ships such a network for each of its data sets. FID uses one too: Inception, trained on a million photos. A
+# The course ships three such networks: for faces, for clothes and for CIFAR-10. FID uses one too: Inception, trained on a million photos. A
 # distance in features is a statement about images *as one network sees them*, so we name it after the network:
 # `FD(faces-net)` here, and **FID** only with Inception.
 
@@ -365,7 +365,8 @@ assert abs(values.mean()) < 3 * values.std() / 40**0.5
 #
 # ## 8. One number hides two failures
 # A generator can draw *badly*, or draw *only some* of what there is. **Precision** asks: what share of fakes lies among the
-# reals? **Recall**: what share of reals lies among the fakes? ("Among": closer than some image's third-nearest neighbour.)
+# reals? **Recall**: what share of reals lies among the fakes? ("Among": nearer to some
+# image of the other set than that image's own third-nearest neighbour.)
 #
 # Set A below has all kinds of faces, but every second one is ruined by noise. Set B is flawless, but has only one of the two
 # drawing styles. **Predict** which of the two has the higher precision, and which the higher recall.
@@ -555,7 +556,7 @@ plots.show(figure, alt="The generators ranked by eye on the left and by distance
 #
 # ### The leaderboard
 # Here is every generator of the course, measured by one command (`python -m gan_helpers.gallery board`) with one protocol
-# for each data set. All systems of one data set had the same time on the same two cores (last column), and the best
+# for each data set. Each had the minutes of the last column on the same two cores, and the best
 # generator of each run was chosen by the scores drawn while it trained; *last* is where the run ended. Read a row from left to right: how far,
 # how sharp (precision), how varied (recall), how near to the training images (copying: 0 is innocent, 1 a thief), at what price.
 
@@ -572,9 +573,10 @@ display(Markdown(gallery.leaderboard()[1]))
 # ![A row of twenty generated images for each generator of the course, in the order of the table](../images/gallery.png)
 #
 # ### The real FID
-# With Inception's weights at hand (96 MB, downloaded by you), the same helper gives the standard FID. At these N it is
-# biased far above what papers print; for those use 50,000 images and a GPU:
-# `python -m gan_helpers evaluate runs/mine --data cifar10 --n 50000 --features inception`.
+# With Inception's weights at hand (96 MB, downloaded by you), the same helper gives FID with the standard network and resize. At these
+# N it is biased far above what papers print. With 50,000 images and a GPU the bias is small
+# (`python -m gan_helpers evaluate runs/mine --data cifar10 --n 50000 --features inception`), but the reference here is the 10,000 test
+# images, which no training saw. Most papers take the training images: still not one scale (exercise 3e).
 
 # %% tags=["nbval-ignore-output"]
 GET_INCEPTION = False  # True downloads 96 MB once, then takes about two minutes on two cores
@@ -714,13 +716,14 @@ print({name: round(value, 2) for name, value in precision_recall(Pairs(stray, re
 # 3. Name two sets with FID near 0 that anybody would tell apart.
 # 4. Precision .9, recall .2: what do the images look like?
 # 5. Why are 89.68 and 3.15 not on one scale? Name three reasons.
+# 6. Which generator reaches the best FID with the least effort?
 #
 # <details><summary>Answers</summary>
 #
 # 1. You cannot know: the bias fell. 2. No: an unbiased estimate of nearly zero must sometimes be negative. 3. Any two with
 # the same mean and covariance of features: exercise 2. 4. Good one by one, and
 # either too alike (collapse) or all with the same flaw: look. 5. N, the network's weights, the
-# resize, the reference, the choice of the best.
+# resize, the reference, the choice of the best. 6. One that hands out training images.
 # </details>
 #
 # **Next:** [06 · Class by class](06_class_conditional.ipynb). **Papers:** Heusel et al. 2017 (FID), [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Bińkowski et al. 2018 (KID),

@@ -3,8 +3,8 @@
 #
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gan-course/gan-course/blob/main/notebooks/06_class_conditional.ipynb)
 #
-# **Aim.** Tell a GAN which class to draw, in the four ways that people use; compare them at equal parameters and equal
-# images seen; find out why the one with the best class accuracy is not the best model; slide from one class to another.
+# **Aim.** Use labels in the four ways that people do, three of which let you ask for a class; compare them at equal
+# parameters and equal images seen; find out why the one with the best class accuracy is not the best model; slide from one class to another.
 #
 # | | |
 # |---|---|
@@ -284,8 +284,8 @@ plots.show(
 
 # %% [markdown]
 # From left: a pair a class, AC-GAN, conditional. The fourth way, with a class head on real images only, is missing, and has to be: its generator **is never
-# told a class**. One of the projects behind this course is built so, and calls itself a classifier GAN. Its D learns to name
-# classes, which may help D to see; but you cannot *ask* G for one. It draws what it likes:
+# told a class**. One of the projects behind this course is built so: its README counts a 'classification layer' in D, and its G is
+# told nothing. Such a D learns to name classes, which may help D to see; but you cannot *ask* G for one. It draws what it likes:
 
 # %%
 anything = latent.generate(nets["class head, real only"], latent.draw_z(26, 64)).cpu()
@@ -370,8 +370,8 @@ plots.show(figure, alt="Class accuracy across, variety upwards; a star for real 
 # Read every column against its top row. AC-GAN and conditional net are named rightly equally often; the seeds of each differ by more. But the AC-GAN
 # lies about three times as far from the real images of a class, and has a tenth less variety, with every seed. That is one half of section 2 in
 # images: narrower, and off the real ones. The other half, an accuracy *above* that of real images, has not come in so short a training. Class
-# accuracy, averaged over the seeds, could not have told the two apart. A pair a class, at the same total of parameters and images, is far behind; its variety is
-# that of noise. (With as many parameters and images for *each* pair it would be notebook 02 four times: that costs four times as much.)
+# accuracy, averaged over the seeds, could not have told the two apart. A pair a class, at the same total of parameters and images, is far behind; its variety
+# scatters from .60 to 1.14 and means nothing, for images that are no clothes vary, too. (With as many parameters and images for *each* pair it would be notebook 02 four times: that costs four times as much.)
 #
 # ## 6. Slide from class to class
 # A conditional G knows four classes by four embeddings. Nothing forbids a fifth point: half of one and half of another. Keep z,
@@ -488,8 +488,8 @@ for name in ("as published", "repaired"):
     print(f"{name:<13} D(real) - D(noise) = {apart:.2f}")
 
 # %% [markdown]
-# BatchNorm gives every channel the same mean in both batches, and on one pixel there is nothing else left for a linear head to go by.
-# So D hardly noticed noise, and G was never told to make anything else: trained as published for 4,500 steps, it drew nothing but noise.
+# BatchNorm gives every channel the same mean in both batches, and on one pixel little else is left for a linear head to go by.
+# So D hardly noticed noise, and G was never told to make anything else: in our own run as published, of 4,500 steps, it drew nothing but noise.
 # One BatchNorm less, and it draws. (On a map of 4×4 pixels, such as the last one of DCGAN's D, a head can still compare positions.)
 #
 # ## 8. Trained for longer, on photos
@@ -511,21 +511,23 @@ for name, instead in GALLERY.items():
     else:
         net = nets[instead]
         print(f"{name} is not in this copy of the course; here is '{instead}' of section 4.")
-    z = latent.draw_z(12, net.latent_dim).repeat(net.num_classes, 1)
-    images = latent.generate(net, z, torch.arange(net.num_classes).repeat_interleave(12)).cpu()
+    z = latent.draw_z(8, net.latent_dim).repeat(net.num_classes, 1)
+    images = latent.generate(net, z, torch.arange(net.num_classes).repeat_interleave(8)).cpu()
     plots.show(
-        plots.grid(images, columns=12, scale=max(1, 64 // images.shape[-1])),
+        plots.grid(images, columns=8, scale=max(1, 64 // images.shape[-1])),
         alt="Generated images, a class in each row; down a column z is the same",
     )
-    rows = images.unflatten(0, (net.num_classes, 12))  # (classes, 12, C, S, S)
+    rows = images.unflatten(0, (net.num_classes, 8))  # (classes, 8, C, S, S)
     by_class, by_z = ((rows - rows.roll(1, dim)).abs().mean() for dim in (0, 1))
     print(f"another class moves a pixel by {by_class:.4f}, another z by {by_z:.4f} (of a range of 2)")
 
 # %% [markdown]
-# Compare the two numbers below each picture. `sagan-cifar10` has a way in for the class, and did not use it: the embeddings began at
-# N(0, 0.02²), like all its weights, so among the 513 maps at G's lower end the one that tells the class was 160 times fainter than its
-# neighbours. D's was as faint, so G was never asked to listen. **A label must not only enter, it must be loud enough to be heard.** The recipe
-# now begins them at N(0, 1); the generator in this copy of the course was trained before.
+# Compare the two numbers below each picture. `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
+# times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
+# two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not, and what D does not check G does not
+# learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
+# maps, and D's class was divided by its spectral norm.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**
+# A class head asks D outright, and the projection of section 3 multiplies class and features; both of these listen.
 #
 # On the command line: `python -m gan_helpers sample best-cifar10 --class cat --n 64 --out cats.png`; and `explore("best-cifar10")` from
 # `gan_helpers.widgets` has the slide of section 6 for any two classes.

@@ -485,7 +485,7 @@ for name, axis in (("as published, over the queries", 1), ("repaired, over the k
 assert torch.allclose(scores.softmax(2).sum(2), torch.ones(1, 256), atol=1e-4)
 
 # %% [markdown]
-# With the wrong axis some positions take next to nothing, others several times everything. So *SAGAN is worse than DCGAN* was no evidence about
+# With the wrong axis some positions take a third of what they should, others nearly three times as much. So *SAGAN is worse than DCGAN* was no evidence about
 # attention: one run each, 1,000 images, and a D that saw no fakes. If `sagan-cifar10` is in your copy of the course, here are its maps; otherwise our small net's.
 
 # %% tags=["nbval-ignore-output"]
@@ -582,11 +582,12 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 #   speaks for its own setting.
 #
 # ## 9. The same, for longer
-# `best-cifar10` is what was left when each part had to earn its place once more, now on CIFAR-10: four minutes of training on two cores for each
+# `best-cifar10` is what was left when normalisation, loss, augmentation, batch size, rates and labels had to earn their place on CIFAR-10: four minutes of training on two cores for each
 # choice, in the nets of section 5, wider and *without* attention (the record is `benchmarks/results/best_trials.txt`; one seed, so only wide gaps count).
 # Spectral normalisation, hinge and DiffAugment are not in it: FD(cifar10-net) was 5.6 with them and 5.6 with BatchNorm and the textbook's loss in their
-# place. Rates, decay and moving average stayed. What helped most was none of them: batches of 32 images instead of 64, twice as many steps for the same
-# work, brought 5.1 down to 3.3. And classes by an AC-GAN's head (notebook 06) served better here than projection, 3.3 against 3.7.
+# place. Decay and moving average were kept untested; the rates are fast, but G's and D's are equal (D twice as fast: 13.3, the worst of all). What helped
+# most was none of them: batches of 32 images instead of 64, twice as many steps for the same work, brought 5.1 down to 3.3. Between an AC-GAN's head
+# (notebook 06) and projection, 3.3 and 3.7, one seed cannot decide; the head was kept.
 #
 # It is no safe recipe for longer. Given 40 minutes, the distance fell to 1.9 at step 29,295, and soon after, within a few hundred steps, D told all fakes
 # apart and every image of a class became the same pattern (38; `benchmarks/results/best_forty_minutes.txt` has the curve). Class heads are known for such
