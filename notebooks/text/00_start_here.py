@@ -329,15 +329,14 @@ check("00.3", repaired)
 # 1. Through which quantity does information about real images reach G?
 # 2. Does `G(z)` depend on the other z in the batch (a) always, (b) in training mode, (c) never?
 # 3. Half way between two z, what do you see, and why not a cross-fade?
-# 4. What would G's gradient be if D said 0.5 for every image?
+# 4. What would G's gradient be if D said 0.5 for every image? And how would you notice that D has won?
 # 5. Which of the six repairs did you need, and what is its one sentence?
-# 6. How would you notice that D has won, and what must you keep to draw one image again?
 #
 # <details><summary>Answers</summary>
 #
 # 1. Through D's weights alone. 2. (b): BatchNorm. 3. One image, because every z gives one; G maps nearby z to nearby images.
-# 4. Zero: a constant D has no slope to climb. 5. Yours to write. 6. D's loss is near 0, its
-# answers are near 1 and 0, and the images no longer improve; the weights and the seed of z.
+# 4. Zero: a constant D has no slope to climb. D has won when its loss is near 0,
+# its answers are near 1 and 0, and the images no longer improve. 5. Yours to write.
 # </details>
 #
 # **Next:** [01 · Theory](01_gan_theory.ipynb) proves in cells what the two nets are up to; [02](02_dcgan_celeba.ipynb) writes them by hand. **Papers:** Goodfellow et al.

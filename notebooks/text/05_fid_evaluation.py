@@ -713,17 +713,16 @@ print({name: round(value, 2) for name, value in precision_recall(Pairs(stray, re
 # **Can you answer these without looking?**
 # 1. FID went from 30 to 25 when somebody scored 50,000 images instead of 10,000. Is the generator better?
 # 2. A KID of −0.001: is there a bug?
-# 3. Name two sets with FID near 0 that anybody would tell apart.
+# 3. Name two sets with FID near 0 that anybody would tell apart. And which generator reaches the best FID with the least effort?
 # 4. Precision .9, recall .2: what do the images look like?
 # 5. Why are 89.68 and 3.15 not on one scale? Name three reasons.
-# 6. Which generator reaches the best FID with the least effort?
 #
 # <details><summary>Answers</summary>
 #
 # 1. You cannot know: the bias fell. 2. No: an unbiased estimate of nearly zero must sometimes be negative. 3. Any two with
-# the same mean and covariance of features: exercise 2. 4. Good one by one, and
+# the same mean and covariance of features: exercise 2; and one that hands out training images. 4. Good one by one, and
 # either too alike (collapse) or all with the same flaw: look. 5. N, the network's weights, the
-# resize, the reference, the choice of the best. 6. One that hands out training images.
+# resize, the reference, the choice of the best.
 # </details>
 #
 # **Next:** [06 · Class by class](06_class_conditional.ipynb). **Papers:** Heusel et al. 2017 (FID), [arXiv:1706.08500](https://arxiv.org/abs/1706.08500); Bińkowski et al. 2018 (KID),

@@ -526,7 +526,7 @@ for name, instead in GALLERY.items():
 # times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
 # two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not, and what D does not check G does not
 # learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
-# maps, and D's class was divided by its spectral norm.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**
+# maps, and in D, too, the class was scaled down.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**
 # A class head asks D outright, and the projection of section 3 multiplies class and features; both of these listen.
 #
 # On the command line: `python -m gan_helpers sample best-cifar10 --class cat --n 64 --out cats.png`; and `explore("best-cifar10")` from
