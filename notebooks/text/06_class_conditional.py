@@ -522,7 +522,7 @@ for name, instead in GALLERY.items():
     print(f"another class moves a pixel by {by_class:.4f}, another z by {by_z:.4f} (of a range of 2)")
 
 # %% [markdown]
-# Compare the two numbers below each picture. `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
+# The lines stand in the order of the pictures. Compare the two numbers of each net. `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
 # times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
 # two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not, and what D does not check G does not
 # learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
