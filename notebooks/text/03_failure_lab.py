@@ -462,7 +462,7 @@ for row in results():
 # **Your turn at the bed.** Choose a failure, tick treatments, press *Treat*, and watch the chart grow. **Tasks**, with answers
 # to write down:
 #
-# 1. *mode collapse*: which single treatment, other than two time scales, covers six modes or more?
+# 1. *mode collapse*: which single treatment, other than two time scales, covers most modes over the second half of its chart?
 # 2. *oscillation*: order R1, EMA and instance noise by the distance at the end.
 # 3. *late divergence*: which treatment delays it longest? Does any prevent it?
 
