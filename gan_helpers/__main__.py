@@ -38,6 +38,8 @@ def train(o: argparse.Namespace) -> int:
     unreadable = [pair for pair in o.set if "=" not in pair]
     if unreadable:
         raise CourseError(f"--set takes key=value; got '{unreadable[0]}'.")
+    if o.features and not o.score_every:
+        raise CourseError("--features names the network that scores: give --score-every STEPS too.")
     changes = dict(pair.split("=", 1) for pair in o.set)
     changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
     recipe = recipes.get(o.recipe).but(**changes)

@@ -134,6 +134,11 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
         CourseError: nothing there, or not images.
     """
     path = data.at_home(source)
+    if not path.exists() and str(source) not in checkpoints.shipped():
+        raise CourseError(
+            f"Nothing to score at '{source}'.{nearest(str(source), checkpoints.shipped())} Give a shipped generator "
+            f"({', '.join(checkpoints.shipped())}), a run folder, a checkpoint, FILE.npy, or a folder or zip of images."
+        )
     if path.suffix == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -82,6 +82,7 @@ def test_export_is_small_and_samples_alike(run, tmp_path):
     ("train first-minute --set augment=sharpen", "brightness, color, translation, cutout"),
     ("train first-minute --steps -1", "steps must lie between"),
     ("train first-minute --device tpu", "No device 'tpu'"),
+    ("train first-minute --features faces-net", "give --score-every"),
     ("sample dcgan-facez --out a.png", "No checkpoint, run folder or shipped generator"),
     ("sample x --out a.jpg", ".png or .npy"),
     ("sample x --out a.png --n 0", "between 1 and"),

@@ -159,7 +159,7 @@ def test_the_command_prints_a_table_and_writes_json(files, capsys):
         (["good.npy", "--data", "faces", "--features", "face-net"], "No network 'face-net'. Did you mean 'faces-net'"),
         (["floats.npy", "--data", "faces"], "must hold uint8 images"),
         (["text.npy", "--data", "faces"], "no array of images"),
-        (["absent", "--data", "faces"], "No checkpoint, run folder or shipped generator"),
+        (["absent", "--data", "faces"], "Nothing to score at 'absent'"),
         (["good.npy", "--data", "faces", "--out", "scores.txt"], "--out must end in .json"),
     ],
 )

@@ -498,6 +498,8 @@ for name in ("as published", "repaired"):
 # leaderboard of notebook 05 say what each had.
 
 # %% tags=["nbval-ignore-output"]
+from PIL import Image, ImageDraw
+
 from gan_helpers import checkpoints
 
 GALLERY = {
@@ -506,23 +508,24 @@ GALLERY = {
 }  # fmt: skip
 for name, instead in GALLERY.items():
     if name in checkpoints.shipped():
-        net = checkpoints.load_generator(name)
-        print(f"{name}: {net.card['images_seen']:,} images seen; rows: {', '.join(net.class_names)}")
+        net, title = checkpoints.load_generator(name), name
     else:
-        net = nets[instead]
-        print(f"{name} is not in this copy of the course; here is '{instead}' of section 4.")
-    z = latent.draw_z(8, net.latent_dim).repeat(net.num_classes, 1)
-    images = latent.generate(net, z, torch.arange(net.num_classes).repeat_interleave(8)).cpu()
-    plots.show(
-        plots.grid(images, columns=8, scale=max(1, 64 // images.shape[-1])),
-        alt="Generated images, a class in each row; down a column z is the same",
-    )
-    rows = images.unflatten(0, (net.num_classes, 8))  # (classes, 8, C, S, S)
+        net, title = nets[instead], f"{name} is not in this copy of the course; here is '{instead}' of section 4"
+    z = latent.draw_z(6, net.latent_dim).repeat(net.num_classes, 1)
+    images = latent.generate(net, z, torch.arange(net.num_classes).repeat_interleave(6)).cpu()
+    rows = images.unflatten(0, (net.num_classes, 6))  # (classes, 6, C, S, S)
     by_class, by_z = ((rows - rows.roll(1, dim)).abs().mean() for dim in (0, 1))
-    print(f"another class moves a pixel by {by_class:.4f}, another z by {by_z:.4f} (of a range of 2)")
+    sheet = plots.grid(images, columns=6, scale=max(1, 64 // images.shape[-1]))
+    page = Image.new("RGB", (80 + sheet.width, 42 + sheet.height), "white")
+    page.paste(sheet, (80, 42))
+    draw = ImageDraw.Draw(page)
+    draw.text((2, 2), f"{title}\na pixel moves by {by_class:.4f} with the class, by {by_z:.4f} with z", "black", font_size=14)
+    for k, row in enumerate(checkpoints.class_names(net)):
+        draw.text((2, 42 + (k + 0.4) * sheet.height / net.num_classes), row, "black", font_size=13)
+    plots.show(page, alt="Generated images, a class in each row; down a column z is the same")
 
 # %% [markdown]
-# The lines stand in the order of the pictures. Compare the two numbers of each net. `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
+# Compare the two numbers of each net (a pixel has a range of 2). `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
 # times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
 # two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not, and what D does not check G does not
 # learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
