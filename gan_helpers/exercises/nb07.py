@@ -17,7 +17,7 @@ def attention_map(q: Tensor, k: Tensor) -> Tensor:
     "The softmax's axis",
     hints=[
         "Scores first: (N, P, C) @ (N, C, P). Row i belongs to the query at position i.",
-        "Each query hands out 100 %: sum over the last axis, the keys, must be 1.",
+        "Each query takes 100 % in all: the sum over the last axis, the keys, must be 1.",
     ],
     solution=attention_map,
 )
@@ -42,7 +42,7 @@ def check_attention(answer) -> str:
             raise Wrong(message)
     if not torch.allclose(found, scores.softmax(-1)):
         raise Wrong("the shape is right, the numbers are not: softmax over the keys of q · k, for each query.")
-    return "Every position hands out exactly 100 %."
+    return "Every position takes exactly 100 %."
 
 
 def power_step(w: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -289,8 +289,9 @@ for name, double in DOUBLE.items():
         torch.manual_seed(seed)
         untrained[name] = latent.generate(Small(double), latent.draw_z(100, 64))
         numbers.append(checkerboard(untrained[name]))
-    where = "above" if min(numbers) > 1 else "below" if max(numbers) < 1 else "around"
-    print(f"{name:<7}{models.count_parameters(Small(double)):>8,} parameters; untrained: {where} 1 with all ten seeds")
+    found = f"{min(numbers):.1f} to {max(numbers):.1f}"
+    print(f"{name:<7}{models.count_parameters(Small(double)):>8,} parameters; untrained, ten seeds: {found}")
+    assert min(numbers) > 1 or max(numbers) < 1
 
 # %%
 figure = Figure(figsize=(9, 2.6), layout="constrained")
@@ -300,7 +301,8 @@ for axes, (name, x) in zip(figure.subplots(1, 4), {"real clothes": real["fashion
 plots.show(figure, alt="Four power spectra, the lowest frequency in the middle, the highest at the rim. Real clothes and resize are brightest in the middle; k4 and k5 in the corners and at the middle of the sides")
 
 # %% [markdown]
-# Even coverage does not help. With stride 2 each of the four phases (even or odd row, even or odd column) has *weights of
+# Not (a), and nobody could tell (b) from (c): the ten seeds scatter more than the kernels differ. Even coverage does not
+# help. With stride 2 each of the four phases (even or odd row, even or odd column) has *weights of
 # its own*: four different pictures, interleaved. Coverage only says how unequal their variances are. The
 # resize-convolution uses the same weights in every phase.
 #
@@ -401,8 +403,10 @@ for name, number in {"real CIFAR-10, 32×32": 0.74, "the same, at 64×64": 0.84}
     print(f"{name:<22}{'':>10}{number:>9.2f}")
 
 # %% [markdown]
-# Most have come some way; not all. Compare with the real images below: every transposed net stays above its own, after
-# hundreds of thousands of images. Checkerboards do not *mean* undertrained. They mean: transposed.
+# Most have come some way; not all. Compare with the real images below. All but one of these nets are transposed:
+# `sagan-cifar10` doubles its maps by copying pixels, and it alone lies below its real images, trained or not. Every transposed
+# net whose real images are in the table stays above them, after hundreds of thousands of images. Checkerboards do not
+# *mean* undertrained. They mean: transposed.
 #
 # ## 4. Contrast three: the size
 # convDCGAN and classDCGAN enlarge CIFAR-10's 32×32 images to 64×64 and train nets for 64. More pixels, but not more
@@ -522,8 +526,9 @@ for real_target, fake_target, sign in ((0.9, 0.1, 1), (0.1, 0.9, -1)):
 print(f"{len(pair[0]):,} weights of G; any of them apart by more than 1e-12: {bool((pair[0] - pair[1]).abs().max() > 1e-12)}")
 
 # %% [markdown]
-# Not at all. Which of the two sides is called 1 is a name; D with its sign turned plays the same game. (Flipping a *few*
-# labels at random is another matter: that is label noise.)
+# Not at all. Which of the two sides is called 1 is a name; D with its sign turned plays the same game, provided that G aims
+# at the new name of 'real', too, as it does here. (Swap D's targets alone, and G is rewarded for looking fake. And flipping a
+# *few* labels at random is another matter: that is label noise.)
 #
 # ### Smoothed, on one side or both
 # Now the real question. Take the picture of notebook 01: the data are N(0, 1), the generator makes N(m, 1), and D is the
@@ -623,7 +628,9 @@ axes.legend()
 plots.show(figure, alt="Fifteen paths of m from 8 towards 0: hard and one-sided targets arrive after some fifty steps, two-sided ones are still far away")
 
 # %% [markdown]
-# It agrees, with every seed. (Adam would divide by the gradient's size and hide a pull that is weak for *all* samples. It
+# In the order it agrees, with every seed; not in the size. At the pull of the table, D* would leave m at 7.99 after fifty
+# steps. This D is a smooth net and never the best, and pulls it to about 5. Flat is what D tends to, not what it reaches: two-sided
+# targets make the journey longer, they don't end it. (Adam would divide by the gradient's size and hide a pull that is weak for *all* samples. It
 # cannot help a few bad samples among good ones.) Why, then, do convDCGAN and linDCGAN learn? Where fakes and data
 # overlap, at m = 1 or 2 in the table, the loss of pull is a matter of degree.
 #
@@ -868,8 +875,8 @@ def covers(kernel, stride):
 check("04.1", covers)
 
 # %% [markdown]
-# **Exercise 2: the repair.** Write a layer from `c_in` to `c_out` channels that doubles the map, and that turns an even
-# input into an even output whatever its weights are. It must still be able to draw detail of a single pixel.
+# **Exercise 2: the repair.** Write a layer from `c_in` to `c_out` channels that doubles the map, and that turns a constant
+# map (all pixels of a channel equal) into a constant map, away from the border, whatever its weights are. It must still be able to draw detail of a single pixel.
 
 
 # %%
@@ -914,7 +921,7 @@ check("04.4", luck)
 # - Stride-2 transposed convolutions paint checkerboards: k5 by uneven coverage, k4 too, because each phase has its own
 #   weights. Training fights them; a resize-convolution never has them, but blurs.
 # - Enlarged images hold no new detail, and cost four times as much.
-# - Flipping both labels changes nothing. Smoothing the fake side takes the slope from G's worst samples.
+# - Flipping both labels, and G's target with them, changes nothing. Smoothing the fake side takes the slope from G's worst samples.
 # - From Keras: `same` with k5 s2 is 1 before, 2 after; BatchNorm momentum m becomes 1 − m, and its ε is .001.
 #
 # **Can you answer these without looking?**
@@ -923,14 +930,14 @@ check("04.4", luck)
 # 2. What does linDCGAN's linear layer let it draw that a first transposed convolution cannot?
 # 3. Targets (.95, .05), G far from the data, D very good: what does G's gradient do, and with (.95, 0)?
 # 4. Keras' momentum .9 is which number in PyTorch? Which of losses and samples would a wrong one change?
-# 5. A beats B with three seeds out of three. How often would luck alone do that, in one direction or the other?
+# 5. Three seeds of A, three of B, and the worst of A is better than the best of B. How often would luck alone deal the six
+#    scores so, in one direction or the other?
 #
 # <details><summary>Answers</summary>
 #
 # 1. (c): coverage is even, and longer training only fights it; each phase has weights of its own. 2. Nothing: at
-#    that place they are the same function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it stays as with hard targets,
-#    nearly. 4. .1; samples in evaluation mode only. 5. In 2 of 20 deals, 1 in 10 (if all three of A are below all three
-#    of B).
+#    that place they are the same function. 3. It vanishes, for D* is flat where only fakes lie; with (.95, 0) it is exactly that of
+#    hard targets. 4. .1; samples in evaluation mode only. 5. In 2 of 20 deals: 1 in 10.
 # </details>
 #
 # **Next:** [05 · How good is it?](05_fid_evaluation.ipynb) **Papers:** Radford et al. 2016 (DCGAN),

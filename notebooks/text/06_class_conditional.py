@@ -417,8 +417,8 @@ axes.legend(fontsize=7)
 plots.show(figure, alt="The network's probabilities along the slide: T-shirt falls, Dress rises")
 
 # %% [markdown]
-# (b). In the slide the sleeves shrink and the body narrows; in the cross-fade below it the sleeves stay where they are and turn grey. G knows
-# garments only, so it draws one at every stop. The network changes its mind near the middle. With one GAN a class there is nothing to slide: between two nets lies no third.
+# (b). Look at the second pair: in the slide the sleeves shrink and the body narrows; in the cross-fade below it the sleeves stay where they are and turn
+# grey. (Where the two ends are much alike, slide and cross-fade hardly differ.) G knows garments only, so it draws one at every stop. The network changes its mind near the middle. With one GAN a class there is nothing to slide: between two nets lies no third.
 #
 # What does z mean, then? It decides all that the class does not. **Predict:** take the same 200 z, draw them as each of the four
 # classes, and correlate the brightness of any two. For a pair a class, and for the conditional net: near 0, or near 1?
@@ -431,8 +431,8 @@ for name in ("a pair a class", "conditional"):
     print(f"{name:<15} correlation of the brightness of two classes: {between.mean():+.2f}")
 
 # %% [markdown]
-# Near 0 for the pairs: the z of one net means nothing to another. Near 1 for the conditional net: what is common to all classes (how light, how
-# wide) it keeps in z, and learned it once, from all images. That is what sharing buys, and why the pairs fall behind: each of them
+# Near 0 for the pairs: the z of one net means nothing to another. Near 1 for the conditional net: what is common to all classes (here we
+# measured how light) it keeps in z, and learned it once, from all images. That is what sharing buys, and why the pairs fall behind: each of them
 # had to learn from a quarter of the images what *clothes* are.
 #
 # ## 7. A trap and two slips in a published system
@@ -527,8 +527,9 @@ for name, instead in GALLERY.items():
 # %% [markdown]
 # Compare the two numbers of each net (a pixel has a range of 2). `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
 # times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
-# two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not, and what D does not check G does not
-# learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
+# two linear layers, which must find out by themselves that the two belong together. In 20 minutes they did not: we gave our run's D 200 real photos, each
+# with every class. Another photo moves its logit by 8, another class by .04, and the right class raises it no more than a wrong one. What D does not check G does
+# not learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
 # maps, and in D, too, the class was scaled down.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**
 # A class head asks D outright, and the projection of section 3 multiplies class and features; both of these listen.
 #
@@ -576,8 +577,8 @@ def share_of_class(generator, z, classes):
 check("06.3", share_of_class)
 
 # %% [markdown]
-# **Exercise 4: carry it over.** Four models of four classes, measured as in section 5. Say for each `"good"`, `"drifted"`,
-# `"collapsed"` or `"ignores y"`.
+# **Exercise 4: carry it over.** Four models of four classes, measured as in section 5. Say for each `"good"`, `"drifted"` (away from
+# all that could be taken for another class, section 2), `"collapsed"` (few images, again and again) or `"ignores y"`.
 #
 # | | right | distance | variety |
 # |---|---|---|---|

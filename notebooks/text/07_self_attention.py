@@ -480,12 +480,12 @@ print("as intended, above zero:", change(wasserstein_d) > 1e-4)
 # %%
 scores = torch.randn(1, 256, 256, generator=rng) * 3
 for name, axis in (("as published, over the queries", 1), ("repaired, over the keys", 2)):
-    handed_out = scores.softmax(axis).sum(2)
-    print(f"{name:<31} a position hands out between {handed_out.min():.1f} and {handed_out.max():.1f} in all")
+    taken = scores.softmax(axis).sum(2)
+    print(f"{name:<31} a position takes between {taken.min():.1f} and {taken.max():.1f} in all")
 assert torch.allclose(scores.softmax(2).sum(2), torch.ones(1, 256), atol=1e-4)
 
 # %% [markdown]
-# With the wrong axis some positions take a third of what they should, others nearly three times as much. So *SAGAN is worse than DCGAN* was no evidence about
+# On these random scores, with the wrong axis, some positions take a third of what they should, others nearly three times as much. So *SAGAN is worse than DCGAN* was no evidence about
 # attention: one run each, 1,000 images, and a D that saw no fakes. If `sagan-cifar10` is in your copy of the course, here are its maps; otherwise our small net's.
 
 # %% tags=["nbval-ignore-output"]
@@ -572,12 +572,14 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 # %% [markdown]
 # The left panel thanks spectral normalisation: with it the textbook comes down from about 85 to about 28, and what is added after it moves the mean
 # by little more than the seeds scatter. The right panel says: leave spectral normalisation out of the whole, and nothing is lost (on average these
-# runs are even the best); only the *rates* are missed. Both panels are right.
+# runs are even the best); only without the fast *rates* is it clearly worse. Both panels are right.
 #
 # - At the textbook's slow rates and in 500 steps a D with BatchNorm gets nowhere, and spectral normalisation saves it. At the faster rates BatchNorm
 #   does as well. **Parts stand in for each other**, and an ablation in one direction gives all the thanks to whichever came first.
 # - The fast rates alone make the seeds scatter widely ('+ rates'). Decay and moving average both calm that. Without one of them the loss is small, for the
 #   other is still there.
+# - At the slow rates these two do harm: '+ brightness', which has neither, is at about 31, 'without rates', which has both, at about 40. In 500 slow steps decay
+#   cuts short what is not yet learned, and the average lags behind. **Parts also need one another.**
 # - Hinge and brightness earn nothing that three seeds could show *here*. Faces at 16×16 and 500 steps are not CIFAR-10 and 20,000: a table
 #   speaks for its own setting.
 #
@@ -585,12 +587,14 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 # `best-cifar10` is what was left when normalisation, loss, augmentation, batch size, rates and labels had to earn their place on CIFAR-10: four minutes of training on two cores for each
 # choice, in the nets of section 5, wider and *without* attention (the record is `benchmarks/results/best_trials.txt`; one seed, so only wide gaps count).
 # Spectral normalisation, hinge and DiffAugment are not in it: FD(cifar10-net) was 5.6 with them and 5.6 with BatchNorm and the textbook's loss in their
-# place. Decay and moving average were kept untested; the rates are fast, but G's and D's are equal (D twice as fast: 13.3, the worst of all). What helped
-# most was none of them: batches of 32 images instead of 64, twice as many steps for the same work, brought 5.1 down to 3.3. Between an AC-GAN's head
+# place. Decay and moving average were kept untested; the rates are fast, but G's and D's are equal. (A run with D twice as fast as G ended at 13.3, the
+# worst of all; but it had spectral normalisation and hinge, too, and no DiffAugment, so the rates alone are not to blame.) What helped most was none of
+# these: batches of 32 images instead of 64, 1.7 times as many steps in the same four minutes, brought 5.1 down to 3.3. (Batches of 16 came to 3.1, while
+# other work shared the machine. One seed cannot tell these two apart.) Between an AC-GAN's head
 # (notebook 06) and projection, 3.3 and 3.7, one seed cannot decide; the head was kept.
 #
-# It is no safe recipe for longer. Given 40 minutes, the distance fell to 1.9 at step 29,295, and soon after, within a few hundred steps, D told all fakes
-# apart and every image of a class became the same pattern (38; `benchmarks/results/best_forty_minutes.txt` has the curve). Class heads are known for such
+# It is no safe recipe for longer. Given 40 minutes, the distance fell to 1.9 at step 29,295, was 2.8 at step 31,248 and 38 at step
+# 33,201: in between, every image of a class had become the same pattern (`benchmarks/results/best_forty_minutes.txt` has the curve). Class heads are known for such
 # an end, and four minutes of training could not show it. So the recipe takes half as many steps, 20 minutes like the systems: its rates have fallen to 0
 # before D gets that far. Even so, what ships is the generator with the lowest distance seen on the way. Keep the best, not the last; and train twice
 # before you trust an ablation.
