@@ -2,11 +2,13 @@
 
 import copy
 import os
+import platform
 import random
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -383,3 +385,14 @@ def test_importing_the_helpers_is_cheap():
     code = "import torch, time; t = time.perf_counter(); import gan_helpers.runs; print(time.perf_counter() - t)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert float(out.stdout) < 0.3
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back, and can be told not to")
+def test_freed_memory_is_kept():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    large = torch.ones(2**24)  # 64 MiB
+    full = resident()
+    del large
+    assert resident() > full - 2**20
