@@ -1,6 +1,6 @@
 """What the first cell of every notebook calls: which machine this is, and which settings fit it.
 
-And the ranking by eye that notebook 04 seals and notebook 05 opens.
+And one call that shows a trained generator's images, and the ranking by eye that notebook 04 seals and 05 opens.
 """
 
 from __future__ import annotations
@@ -54,6 +54,30 @@ def setup_notebook() -> Here:
     name = {"cuda": "an NVIDIA GPU", "mps": "an Apple GPU", "cpu": "no GPU: the short settings are chosen"}[device]
     print(f"The course is ready: PyTorch {torch.__version__.partition('+')[0]}, {name}.")
     return Here(device, os.environ.get("GAN_COURSE_FAST", "0") not in ("", "0"))
+
+
+def show_samples(source: str | Path, n: int = 64, seed: int = 0, kind: str | None = None):
+    """Load a generator, show n images that it draws, and return it.
+
+    Args:
+        source: a shipped name, a run folder, or a checkpoint.
+        n, seed: of the latent vectors.
+        kind: a class by name or number, for conditional generators; by default each in turn.
+
+    Raises:
+        CourseError: nothing there, n out of range, or no such class (saying what there is).
+    """
+    import torch
+
+    from . import checkpoints, latent, plots
+
+    if not 1 <= n <= 1000:
+        raise CourseError(f"n must lie between 1 and 1,000; got {n}.")
+    generator = checkpoints.load_generator(source)
+    labels = None if kind is None else torch.full((n,), checkpoints.class_number(generator, str(kind)))
+    images = latent.generate(generator, latent.draw_z(n, generator.latent_dim, seed), labels)  # (n, C, S, S)
+    plots.show(plots.grid(images, columns=min(n, 16)), alt=f"{n} images drawn by {Path(source).name}, not picked")
+    return generator
 
 
 # --- a ranking by eye, sealed before anything is measured ------------------------------------------------------------

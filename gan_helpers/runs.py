@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import callbacks as cb
-from . import checkpoints, data
+from . import checkpoints, data, recipes
 from .errors import CourseError
 from .files import save_atomically
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -31,7 +31,7 @@ def new_folder(name: str) -> Path:
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str,
     images: data.ImageSet | None = None,
     out: str | Path | None = None,
     *,
@@ -46,6 +46,7 @@ def train(
     """Train `recipe` in a run folder that loses nothing: checkpoints, grid, curves, GIF, history and TensorBoard logs.
 
     Args:
+        recipe: a recipe, or the name of one.
         images: the data; None opens what the recipe names.
         out: the run folder, `default_folder(recipe)` if None.
         resume: go on where the folder's newest checkpoint stopped. Budgets are totals: a finished run stays as it is.
@@ -55,12 +56,14 @@ def train(
             the scores go under the loss curves, and the best generator is kept as `best.safetensors`.
 
     Returns:
-        The trainer, whose `ema` makes the pictures and whose `history` holds the curves. Ctrl-C saves and returns too.
+        The trainer, with its `generator` and `discriminator`, `ema`, which makes the pictures, and `history`, the
+        curves. Ctrl-C saves and returns too.
 
     Raises:
-        CourseError: a folder that holds another run or other files, data that don't fit, a full disk.
+        CourseError: no such recipe, a folder that holds another run or other files, data that don't fit, a full disk.
         Diverged: losses stopped being numbers; the folder keeps the last good state.
     """
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     folder = claim(Path(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)

@@ -3,10 +3,14 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageChops
 
-from gan_helpers import callbacks, checkpoints, data, evaluation, gallery, recipes
+from gan_helpers import callbacks, checkpoints, data, evaluation, gallery, plots, recipes, runs
+from gan_helpers.errors import CourseError
+from gan_helpers.notebook import show_samples
 from gan_helpers.training import Trainer
 
 
@@ -80,3 +84,30 @@ def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monk
         gif.seek(gif.n_frames - 1)
         shown = gif.convert("RGB").crop((0, 0, *kept.size))
     assert max(high for _, high in ImageChops.difference(shown, kept).getextrema()) < 40  # a GIF has 256 colours
+
+
+def test_one_call_trains_a_recipe_by_its_name(tmp_path, monkeypatch):
+    tiny = recipes.get("genzoo-cifar10").but(name="tiny", g_width=4, d_width=4, batch_size=8, steps=1)
+    monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
+    black = data.ImageSet(np.zeros((20, 3, 32, 32), np.uint8), "black")
+    trainer = runs.train("tiny", black, tmp_path / "run", device="cpu", progress=False)
+    assert trainer.step == 1 and checkpoints.candidates(tmp_path / "run")
+    assert trainer.generator(torch.randn(2, tiny.latent_dim)).shape == (2, 3, 32, 32)
+    assert trainer.discriminator(torch.zeros(2, 3, 32, 32)).shape == (2,)
+    with pytest.raises(CourseError, match="genzoo-cifar10"):
+        runs.train("genzoo-cifar", black, tmp_path / "typo")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_one_call_loads_a_generator_and_shows_its_images(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plots, "show", lambda picture, alt: shown.append((picture, alt)))
+    cats = show_samples("best-cifar10", n=5, kind="cat")
+    show_samples("best-cifar10", n=5, kind="3")
+    show_samples("best-cifar10", n=5)
+    assert cats.class_names[3] == "cat" and shown[0][0].tobytes() == shown[1][0].tobytes() != shown[2][0].tobytes()
+    assert shown[0][0].size == (5 * 34 - 2, 32) and "5 images drawn by best-cifar10" in shown[0][1]
+    with pytest.raises(CourseError, match="cat"):
+        show_samples("best-cifar10", kind="cta")
+    with pytest.raises(CourseError, match="between 1 and"):
+        show_samples("best-cifar10", n=0)

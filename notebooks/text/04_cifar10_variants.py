@@ -806,21 +806,23 @@ for momentum in (0.01, 0.1, 0.99):
 # distance seen on the way is kept; its card says at which step. Those for MNIST were trained on Fashion-MNIST:
 
 # %% tags=["nbval-ignore-output"]
+from gan_helpers.notebook import show_samples
+
+
 def trained_on(source):
     """The shipped generators whose recipe is made for a data set."""
     return [name for name in checkpoints.shipped() if name in recipes.RECIPES and recipes.get(name).data == source]
 
 
 for name in trained_on("mnist"):
-    net = checkpoints.load_generator(name)
+    net = show_samples(name, n=16)
     print(f"{name}: {net.recipe.about}; {net.card['parameters']:,} parameters, {net.card['images_seen']:,} images seen")
-    images = latent.generate(net, latent.draw_z(16, net.latent_dim))
-    plots.show(plots.grid(images, columns=16), alt=f"Sixteen clothes drawn by {name}")
 
 # %% [markdown]
-# Any of them is one call away: `checkpoints.load_generator("genzoo-mnist")` gives the net, `python -m gan_helpers sample
-# genzoo-mnist --n 64 --out clothes.png` a page of images, and `python -m gan_helpers train genzoo-cifar10 --minutes 20`
-# trains one from scratch (it downloads CIFAR-10, 170 MB).
+# Any of them is one call away, as in GenZoo: `show_samples("genzoo-mnist")` loads a trained one and shows its images, and
+# `runs.train("genzoo-cifar10")` (from `gan_helpers`) trains one from scratch, with `generator` and `discriminator` in what it returns;
+# `.but(minutes=20)` on `recipes.get("genzoo-cifar10")` makes it shorter. It downloads CIFAR-10 (170 MB). On the command line: `python -m
+# gan_helpers sample genzoo-mnist --n 64 --out clothes.png` and `python -m gan_helpers train genzoo-cifar10 --minutes 20`.
 #
 # Now CIFAR-10. One seed, every shipped generator, **the same noise in each column**, nothing picked. Images of 64×64 are
 # shrunk to 32×32, as the score of notebook 05 sees them. The letters are shuffled. They say nothing.
