@@ -97,7 +97,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Whether any of this was copied is a question for notebooks 05 and 08. The run folder keeps everything: the grid, the
+# (d): rough and mottled, but faces, and they differ in skin, hair and glasses. (If yours are blobs, your computer made fewer
+# steps in its minute than ours, which made some 750.) Whether any of this was copied is a question for notebooks 05 and 08. The run folder keeps everything: the grid, the
 # curves, an animation, the weights.
 
 # %%
@@ -120,8 +121,8 @@ import torch
 from gan_helpers.widgets import latent_slider
 
 z = torch.cat([latent.draw_z(1, recipe.latent_dim, seed=k) for k in range(8)])  # (8, latent_dim)
-faces = latent.generate(trainer.ema, z)  # (8, 3, 32, 32)
-far = (faces - faces[0]).square().sum((1, 2, 3)).argmax().item()  # the seed whose face is least like that of seed 0
+drawn = latent.generate(trainer.ema, z)  # (8, 3, 32, 32)
+far = (drawn - drawn[0]).square().sum((1, 2, 3)).argmax().item()  # the seed whose face is least like that of seed 0
 latent_slider(trainer.ema, seeds=(0, far))
 
 # %% [markdown]
@@ -226,7 +227,7 @@ print("gradient reaches w:", with_history.requires_grad, "| after detach:", with
 # %% [markdown]
 # ### Repair: logit and sigmoid
 # A logit is log-odds: 0 means one half, and each step of 2.2 up makes the odds nine times larger. Losses work on logits
-# because the sigmoid, computed in floating point, reaches exactly 1 and its logarithm is then lost.
+# because the sigmoid p, computed in floating point, reaches exactly 1, and log(1 − p) is then minus infinity.
 
 # %%
 logits = torch.tensor([-2.2, 0.0, 2.2, 40.0])
@@ -303,8 +304,9 @@ check("00.2", first_closer_to_end)
 # Use it on the walk above, then on one that you like: `first_closer_to_end(walk)`. Frame k of 9 stands at k/8 of the way, so 3
 # is 38 %. Is it where your eye put it?
 #
-# **Exercise 3: the missing detach.** This is D's loss as a beginner wrote it. It runs, D learns, and G gets worse with every
-# step. Copy the body into `repaired` and mend it.
+# **Exercise 3: the missing detach.** This is D's loss as a beginner wrote it. It runs and D learns, but its backward pass also
+# leaves a gradient in G, which asks G to make D's work *easier*. A loop that clears G's gradients before G's own step only loses
+# time; in one that doesn't, G gets worse. Copy the body into `repaired` and mend it.
 
 
 # %%
@@ -324,7 +326,7 @@ check("00.3", repaired)
 # %% [markdown]
 # ## Summary
 # - G turns a latent vector into an image; D tells real from fake; each learns from the other's failures.
-# - All the chance is in z: a seed reproduces an image.
+# - All the chance is in z: the generator's weights and a seed are what you keep to draw the same image again.
 # - G never sees a real image. It learns only from D's opinion of its own.
 # - A run folder keeps all: grid, curves, animation, weights. Stopping loses nothing.
 #

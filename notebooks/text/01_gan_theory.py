@@ -11,7 +11,7 @@
 # | You need | notebook 00; densities, means, derivatives |
 # | Time | 100 minutes, of which your computer trains for about three (two CPU cores) |
 # | Data | points on a line and in the plane, drawn here |
-# | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, mode |
+# | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, critic, mode |
 
 # %% tags=["nbval-ignore-output"]
 # On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
@@ -287,7 +287,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The pull is largest near m = 1.6 (0.47), where JS is at 36 % of log 2; by m = 5 it is down to 0.05, and JS is at 98 %.
+# On the slider the pull is largest at m = 1.5 (0.46), where JS is at 32 % of log 2; between its steps the top is at m = 1.64
+# (0.47; JS 37 %). By m = 5 the pull is down to 0.05, and JS is at 98 %.
 #
 # That answers the first opening question: a perfect D is the *best judge* and can be the *worst teacher*. And the second: with
 # such a D, G's gradient first grows a little and then vanishes under the saturating loss, and grows without end under the
@@ -295,7 +296,12 @@ plots.show(
 
 # %% [markdown]
 # ## 5. Five losses, one plot
-# A loss decides one thing: how hard it pulls at the logit of each sample. So all of them fit in one plot.
+# A loss decides one thing: how hard it pulls at the logit of each sample. So all of them fit in one plot. Two you know:
+# minimax and non-saturating. Three are new, again on logits a:
+#
+# - *Least squares*: G minimises ½(a − 1)²; D ½(a − 1)² on real and ½a² on generated samples.
+# - *Wasserstein* (section 6 says why): G minimises −a; D a on generated less a on real samples.
+# - *Hinge*: G minimises −a; D max(0, 1 − a) on real and max(0, 1 + a) on generated samples.
 #
 # **Predict.** Which of the five still pulls when D is certain that the sample is fake (a = −6)? Which pulls a sample *back*
 # that D already takes for very real (a = 6)?
@@ -328,8 +334,9 @@ plots.show(
 # %% [markdown]
 # ## 6. Another distance: how far must the earth move?
 # JS asks how much p and q overlap; once they hardly do, it no longer asks how far apart they are. The **Wasserstein distance** W₁ asks how far mass must travel to turn q into p. For
-# N(0, 1) and N(m, 1) that is m: each grain moves by m. It equals a contest for critics that are nowhere steeper than 1
-# (1-Lipschitz; Kantorovich and Rubinstein):
+# N(0, 1) and N(m, 1) that is m: each grain moves by m. It can also be found by a contest. A **critic** f gives every point
+# a score, any number, not a probability; it may be nowhere steeper than 1 (1-Lipschitz), and wins by scoring the data high and
+# generated points low. The best margin is W₁ (Kantorovich and Rubinstein):
 #
 # $$W_1(p, q) = \max_{|f'| \le 1} \mathbb{E}_p f - \mathbb{E}_q f .$$
 #

@@ -93,7 +93,8 @@ print("as published:", tuple(last_layer_as_published(x).shape), "| repaired:", t
 # ## 3. The two nets, in full
 # The **DCGAN** (Radford et al. 2016) is a recipe for stable nets: only (transposed) convolutions, BatchNorm in both nets
 # except at their ends, ReLU in G, LeakyReLU in D, tanh at G's end, all weights from N(0, 0.02²). Every line says what shape
-# comes out. BatchNorm shifts its output, so a bias before it would do nothing.
+# comes out. BatchNorm subtracts each channel's mean, so a bias before it would cancel, and adds a shift of its own. (The layers
+# at the ends have no BatchNorm, and do without a bias as PyTorch's tutorial does.)
 
 
 # %%

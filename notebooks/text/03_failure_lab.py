@@ -233,10 +233,10 @@ print(record("wrong BatchNorm mode"))
 print(record("BatchNorm mode, by distance"))
 
 # %% [markdown]
-# The three rows come from **the same weights and the same z**: in a batch of 250, alone, and in evaluation mode. In training mode
+# (c): 34 to 46 % of the pixels. The three rows come from **the same weights and the same z**: in a batch of 250, alone, and in evaluation mode. In training mode
 # an image is normalised by whoever is drawn beside it, so *the same z has no image of its own*. Every slider, every walk, every
 # comparison of two checkpoints at fixed z is broken, while the losses are the same to the last digit. The distance rises by 1 to 2
-# with each of the five generators, less than two seeds differ by: whoever sees only the one number suspects nothing, for 250 images
+# with each of the five generators, while the five healthy ones lie up to 7 apart: whoever sees only the one number suspects nothing, for 250 images
 # drawn wrongly are, as a crowd, still clothes. That a number looks usual does not prove that nothing is wrong. The cure is one word, `eval()`, and bug 4 below asks you for it.
 
 # %% [markdown]
@@ -279,7 +279,8 @@ print(record("BatchNorm around 0"))
 print("the five:", *[row.values for row in results() if (row.case, row.arm) == ("BatchNorm around 0", "sick")])
 
 # %% [markdown]
-# One seed of five fails; the other four are hardly worse than the healthy ones. (Adam's steps of about 0.001 can lift weights of
+# One seed of five fails outright; the other four, at 10.1 to 15.9, lie little above the healthy ones' 8.1 to 14.9: three are worse than the
+# healthy run of the same seed, one is better. (Adam's steps of about 0.001 can lift weights of
 # 0.02 tenfold in 200 steps.) We wrote the sentence 'this initialisation kills the generator' after seed 0, and crossed it out after seed 4. It is
 # a fault all the same (one run in five!), and *not* the failure that one run made of it.
 
@@ -360,6 +361,10 @@ plots.show(
 #
 # Instance noise damps the log loss and does nothing for the Wasserstein loss, which is linear, so that noise of mean 0 averages
 # out. Clipping bounds the circle by force. EMA changes nothing in the game and reports a point nearer to the centre.
+#
+# Without a cure the Wasserstein game is that of notebook 01, and grows without end. The non-saturating loss bends inwards while
+# the finite step pushes outwards; the two balance on a circle of radius 0.45, the root of twice the step size: nearer than
+# where it began, but never at rest.
 #
 # ### The same in a net
 # Adam's momentum makes both nets overshoot. The switch: β₁ = 0.9, PyTorch's default, instead of 0.5.
@@ -477,7 +482,7 @@ Clinic()
 # order, and one more.
 #
 # **Task.** Match them before you read on: which grid belongs to curve 1, 2, 3, 4? And grid E was drawn by one of the four
-# patients, too, in another way: by which?
+# patients, too, in another way: give the number of that patient's curve.
 
 # %%
 from gan_helpers.exercises.nb03 import quiz
