@@ -11,7 +11,7 @@
 # | You need | notebook 00; densities, means, derivatives |
 # | Time | 100 minutes, of which your computer trains for about three (two CPU cores) |
 # | Data | points on a line and in the plane, drawn here |
-# | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, critic, mode |
+# | Words introduced | density ratio, Jensen–Shannon divergence, non-saturating loss, Wasserstein distance, mode |
 
 # %% tags=["nbval-ignore-output"]
 # On Colab this fetches the course; elsewhere it only finds the course that this notebook belongs to.
@@ -334,7 +334,7 @@ plots.show(
 # %% [markdown]
 # ## 6. Another distance: how far must the earth move?
 # JS asks how much p and q overlap; once they hardly do, it no longer asks how far apart they are. The **Wasserstein distance** W₁ asks how far mass must travel to turn q into p. For
-# N(0, 1) and N(m, 1) that is m: each grain moves by m. It can also be found by a contest. A **critic** f gives every point
+# N(0, 1) and N(m, 1) that is m: each grain moves by m. It can also be found by a contest. A *critic* f gives every point
 # a score, any number, not a probability; it may be nowhere steeper than 1 (1-Lipschitz), and wins by scoring the data high and
 # generated points low. The best margin is W₁ (Kantorovich and Rubinstein):
 #
