@@ -254,7 +254,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Compare with your prediction. Noise that you hardly see counts three times as much as *all glasses missing*: the network
+# (a), hardly ahead of (b): about 31 and 28; then (d) with 19, and (c) last with 10. Noise that you hardly see counts three times as much as *all glasses missing*: the network
 # was trained on clean drawings, and speckles are something it never met. **The distance weighs differences as its
 # network does, not as you do.** Even the resize decides: the same images, resized by two usual functions:
 
@@ -330,7 +330,7 @@ for axes, found, name in zip(figure.subplots(1, 2), (fell, unbiased), ("FD(faces
 plots.show(figure, alt="Left: the Fréchet distance of two halves of one set falls towards 0 as N grows. Right: the kernel distance is around 0 at every N, with a band that narrows")
 
 # %% [markdown]
-# It falls. A covariance from few images is always stretched in some directions by chance, differently in each sample, and
+# (c): it falls. A covariance from few images is always stretched in some directions by chance, differently in each sample, and
 # the distance takes chance for difference. The **bias** shrinks roughly as 1/N once N is well above the number of features,
 # and depends on the generator, so you cannot subtract it. In 64 dimensions, with plain random numbers:
 
@@ -549,8 +549,8 @@ plots.show(figure, alt="The generators ranked by eye on the left and by distance
 
 # %% [markdown]
 # Where lines cross, eye and distance disagree (dashed: by two places or more). Before you call one of them wrong, think
-# of what each has seen. You saw sixteen images of each, and no two of them next to all the others: you notice chessboards
-# and broken shapes, and hardly notice that ten thousand images would look much alike. The distance saw all of them,
+# of what each has seen. You saw sixteen images of each: you notice chessboards and broken shapes, and can
+# hardly tell whether thousands more would look much like these. The distance saw three times 5,000 of each,
 # through a network that was trained on 32×32 photos, and notices what that network notices. And it saw *one* training run
 # of each: a difference smaller than that between two runs of the *same* recipe ranks nothing.
 #
@@ -621,7 +621,8 @@ plots.show(plots.curves(trainer.history), alt="Two panels over the training step
 plots.show(run / "losses.png", alt="Three panels over the training steps: losses, D's opinions, and the distance, whose best point is marked before it rises again")
 
 # %% [markdown]
-# Within a few hundred steps G's loss is back where it was and D's most of the way; alone they would alarm nobody. The distance
+# It happened a little after the middle: D's loss doubles, and its opinions of real and fake meet. Then G's loss comes back to where it
+# was, and D's more than half of the way, as if the run were recovering. The distance
 # does not come back, and neither do the images: below, the best generator and the last one draw the same twelve latents.
 
 # %% tags=["nbval-ignore-output"]
@@ -640,7 +641,8 @@ plots.show(
 # Replace each `...` and run the cell; `hint("05.1")` gives a nudge, `solution("05.1")` shows one way. Blanks do no harm.
 #
 # **Exercise 1: the Fréchet distance.** From features `a` (N, D) and `b` (M, D), with the nuclear norm (the sum of singular
-# values): centre each set and divide by √(N − 1) to get A and B, whose $A^\top A$ are the covariances.
+# values): centre each set and divide it by the root of its own number of rows less 1 to get A and B; $A^\top A$ and $B^\top B$ are the
+# covariances. Return d², without a root.
 
 # %%
 from gan_helpers.exercises import check, hint, solution
@@ -665,7 +667,7 @@ def impostor(x):
 check("05.2", impostor)
 
 # %% [markdown]
-# **Exercise 3: which may be compared?** For each pair of scores say `"yes"` or `"no"`.
+# **Exercise 3: which may be compared?** For each pair of scores, FID unless another is named, say `"yes"` or `"no"`.
 #
 # - *a*: two generators, 10,000 images each, both against CIFAR-10's test images, by pytorch-fid.
 # - *b*: one by torch-fidelity, one by pytorch-fid, otherwise alike.
@@ -693,8 +695,9 @@ for name, images in (("1,000 real clothes", clothes.images[:1000]), ("ten images
     print(f"{name:<22} {found.value:.1f} ± {found.error:.1f} of 10")
 
 # %% [markdown]
-# Ten memorised images score as high as reality. **Density** and **coverage** mend a weakness of precision and recall: one stray fake far
-# out has a huge ball and 'covers' many reals.
+# Ten memorised images score as high as reality. Recall has a weakness: one stray fake far out has a huge ball and
+# 'covers' many reals (a stray real does the same to precision). **Density** and **coverage** use balls around the reals only. Density: in how many
+# of them a fake lies on average, divided by k (it may exceed 1). Coverage, not that of notebook 04: the share of reals with a fake in their own ball.
 
 # %%
 real = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])

@@ -268,7 +268,8 @@ for name, found in (("h = Wz", sample @ W.T), ("after the first ReLU", first), (
 
 # %% [markdown]
 # The covariance of Wz is WWᵀ, whose eigenvectors are W's singular vectors, so the detour over samples finds the closed form
-# again. More surprising: the ReLU hardly changes that. One layer later there is something new to find. The explorer has both,
+# again. More surprising: the ReLU hardly changes that. One layer later the strongest is still the same (.99), but the second is
+# no longer the closed form's second (.07): a new one, or a later row of V; this table does not say. The explorer has both,
 # as *first layer* and *activations*.
 #
 # ## 5. A direction with a name
@@ -489,8 +490,8 @@ plots.show(plots.grid(torch.cat([fakes[:8], torch.from_numpy(found)]), columns=8
 
 # %% [markdown]
 # Smooth steps, and no more training images nearest than chance gives. The thief fails both tests. (The largest step of the
-# generator is half again its mean step; the thief stands still three frames in four, and then jumps.) Both tests are blind
-# to a copy of a *part*: a jumper, a pair of glasses. A cartoon generator may well have learned those by heart, and should.
+# generator is half again its mean step; the thief stands still three frames in four, and then jumps.) A net, unlike this thief, is continuous, so
+# one that remembers may pass the first test by blending its copies. And both tests are blind to a copy of a *part*: a jumper, a pair of glasses. A cartoon generator may well have learned those by heart, and should.
 #
 # ## 10. Arithmetic
 # The DCGAN paper's best-known picture: *man with glasses − man + woman = woman with glasses*. Each term was a **mean of
@@ -614,7 +615,8 @@ check("08.4", mix)
 # - A direction comes from weights (closed form), from activations behind a non-linearity, or from labels by least squares.
 # - A slider moves more than its name says. Measure what, beside a random step; projection mends the mean slope, not every face.
 # - Truncation buys precision with variety down to a point, and below it buys nothing.
-# - Smooth walks and nearest neighbours in training *against* unseen images tell learning from remembering.
+# - A walk that jumps accuses; a smooth one acquits nobody, for every net is continuous. Nearest neighbours in training *against*
+#   unseen images tell learning from remembering.
 #
 # **Can you answer these without looking?**
 # 1. Somebody publishes a list: 'axis 12 of our DCGAN is the smile'. What would you ask?

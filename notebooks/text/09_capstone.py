@@ -445,8 +445,8 @@ for criterion, numbers in facts.items():
     print(f"{criterion:<12}", ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
 
 # %% [markdown]
-# Fill in a level and a sentence for each. The sentence must quote one of the numbers above, and the level must be one that the numbers
-# allow. For example `"data": (2, "1,200 photos of my own garden; 8 % near-duplicates, as I often press twice")`.
+# Fill in a level and a sentence for each. The sentence must quote one of the numbers in its own row above (for *quality* both precision and
+# recall of your run), and the level must be one that the numbers allow. For example `"data": (2, "1,200 photos of my own garden; 8 % near-duplicates, as I often press twice")`.
 
 # %%
 rubric = {
@@ -469,7 +469,7 @@ print(review(rubric, facts))
 # They carry the course over to cases that you have not met here. Replace each `...` and run the cell; `hint("09.1")` gives a
 # nudge, `solution("09.1")` shows one way. Blanks do no harm.
 #
-# **Exercise 1: the protocol line.** `score` is a dict with `value`, `spread`, `n`, `draws`, `reference`, `network`, `weights`,
+# **Exercise 1: the protocol line.** `score` is a Fréchet distance, as a dict with `value`, `spread`, `n`, `draws`, `reference`, `network`, `weights`,
 # `resize`, `floor`. Return one line that a reader can check you by. Mind the *name* of the number.
 
 # %%
@@ -483,9 +483,9 @@ def protocol_line(score):
 check("09.1", protocol_line)
 
 # %% [markdown]
-# **Exercise 2: which cure?** Five runs (made up for this exercise), at step 3,000. For each choose one cure: `"slow D down"`
-# (a lower rate, spectral normalisation, noise), `"more variety"` (larger batches, DiffAugment, a new start with a slower G),
-# `"more images"`, `"keep the best"` (go back to the best score), `"none"`.
+# **Exercise 2: which cure?** Five runs (made up for this exercise), at step 3,000. For each choose the cure that goes to the
+# *cause*: `"slow D down"` (a lower rate, noise), `"more variety"` (larger batches, a new start with a slower G), `"more images"`,
+# `"keep the best"` (go back to the best score; only where nothing else in the row is wrong), `"none"`.
 #
 # | run | D right on training / held-out / fakes | gradient norm of G | diversity | distance |
 # |---|---|---|---|---|
