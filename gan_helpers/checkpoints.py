@@ -310,7 +310,7 @@ def class_number(generator: nn.Module, name: str) -> int:
 
 
 def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
-    """Write a run's generator as a small file to give away: weights in half precision, BatchNorm's numbers in single.
+    """Write a run's generator as a small file to give away, in half precision.
 
     A card is written beside it (`.md`) and into its header: recipe, overrides, steps, minutes, machine.
 
@@ -330,7 +330,8 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         raise CourseError(f"{out.with_suffix('.md')} is there and no card of {out.name}: choose another name.")
     prefix = "ema." if recipe.ema else "generator."
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    weights = {"generator." + k: v.half() if v.ndim > 1 else v for k, v in weights.items()}
+    fits = {k: v.is_floating_point() and v.abs().max() < torch.finfo(torch.half).max for k, v in weights.items()}
+    weights = {"generator." + k: v.half() if fits[k] else v for k, v in weights.items()}
     recipe = recipe.but(data=Path(recipe.data).name)  # no path of this machine
     base = RECIPES.get(recipe.name, recipe)
     if recipe.data != base.data and recipe.about == base.about:  # which tells of other images

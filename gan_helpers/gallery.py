@@ -42,6 +42,10 @@ LIMITS = {
     "fashion_mnist": "32x32 clothes in grey",
     "celeba": "64x64; as biased as its data; not for identifying, profiling or deceiving people",
 }
+LICENCES = {
+    "cifar10": "for study; the images' own terms apply to what was learned",
+    "celeba": "non-commercial research only, as CelebA; outside the licence of the code",
+}
 
 
 def narrowed(recipe: Recipe, divisor: int) -> Recipe:
@@ -113,9 +117,7 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
     card = {
         "minutes": f"{MINUTES[name]} in all on the idle machine, at {planned['images_per_second']} images/s",
         "data": f"{images.name}, {len(images):,} training images{jpeg}",
-        "licence": "MIT, as the code"
-        if images.shareable
-        else "for study; the images' own terms apply to what was learned",
+        "licence": "MIT, as the code" if images.shareable else LICENCES[kind_of(recipe)],
         "limits": LIMITS[kind_of(recipe)].replace("32x32", f"{recipe.image_size}x{recipe.image_size}", 1),
         "width": f"1/{planned['divisor']} of the recipe's",
     }
