@@ -144,14 +144,16 @@ def film(name: str, folder: Path, trainer: Trainer) -> None:
     animate([*led_to_it, callbacks.half(last, by_class)], ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
 
 
+SETS = {"cifar10": "CIFAR-10", "fashion_mnist": "Fashion-MNIST", "celeba": "CelebA"}
 COLUMNS = (
-    "generator", "FD, best", "FD, last", "1000 x KD", "precision", "recall", "copying", "parameters", "images seen",
-    "images/s", "minutes",
+    "generator", "data", "FD, best", "FD, last", "1000 x KD", "precision", "recall", "copying", "parameters",
+    "images seen", "images/s", "minutes",
 )  # fmt: skip
 NOTES = """\
-FD and KD: Fréchet and kernel distance through a small network of this course, ± over fresh samples of one training run
-(another seed of training would move them more); the *best* generator of a run by its scores in training beside the
-*last*. Parameters and images seen are those of the generator that was kept; images/s and minutes are the whole run's.
+FD and KD: Fréchet and kernel distance through a small network of this course, to be compared within a data set only, ±
+over fresh samples of one training run (another seed of training would move them more); the *best* generator of a run by
+its scores in training beside the *last*. Parameters and images seen are those of the generator that was kept; images/s
+and minutes are the whole run's.
 
 **This is not the official FID**, which needs Inception's weights and 50,000 images. With a GPU, at the recipe's full
 width and length: `python -m gan_helpers train NAME --out runs/NAME-full`, then `python -m gan_helpers evaluate
@@ -170,8 +172,8 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
         if name in kept and name in shipped
     }
 
-    def rank(name: str) -> tuple[str, float]:
-        return scores[name]["best"]["frechet"].reference, scores[name]["best"]["frechet"].value
+    def rank(name: str) -> tuple[int, float]:
+        return list(SETS).index(kind_of(recipes.get(name))), scores[name]["best"]["frechet"].value
 
     order, protocols = sorted(scores, key=rank), []
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
@@ -179,6 +181,7 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
         best, card = scores[name]["best"], checkpoints.load_generator(name).card
         cells = (
             f"[`{name}`](data/generators/{name}.md)",
+            SETS[kind_of(recipes.get(name))],
             f"{best['frechet'].value:.1f} ± {best['frechet'].spread:.1f}",
             f"{scores[name]['last']['frechet'].value:.1f}",
             f"{1000 * best['kernel'].value:.0f} ± {1000 * best['kernel'].spread:.0f}",
