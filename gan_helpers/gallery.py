@@ -212,7 +212,7 @@ def films(order: list[str]) -> str:
 
 
 def board(names: list[str], sources: dict[str, str]) -> None:
-    """Write table and animations into README.md, and draw `images/gallery.png`: twenty samples of each generator."""
+    """Write table and animations into README.md, and draw `images/gallery.png`: twenty samples of each shipped one."""
     order, table = leaderboard(names)
     print(table)
     readme = ROOT / "README.md"
@@ -221,8 +221,9 @@ def board(names: list[str], sources: dict[str, str]) -> None:
     if not (mark and end):
         raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
     readme.write_text(f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}", "utf-8")
-    page = Image.new("RGB", (190 + 20 * 66, len(order) * 70), "white")
-    for k, name in enumerate(order):
+    shown = [*order, *(name for name in checkpoints.shipped() if name not in order)]
+    page = Image.new("RGB", (190 + 20 * 66, len(shown) * 70), "white")
+    for k, name in enumerate(shown):
         net = checkpoints.load_generator(name)
         images = latent.generate(net, latent.draw_z(20, net.latent_dim))  # (20, C, S, S)
         page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))

@@ -803,9 +803,12 @@ for momentum in (0.01, 0.1, 0.99):
 # ## 8. The gallery, blind
 # Every recipe trained for the same 20 minutes on two cores (the ten pairs of classDCGAN for 60 together), at full, half or quarter
 # width: the largest that makes 3,000 steps in that time, or else the quarter. Of each run the generator with the lowest
-# distance seen on the way is kept; its card says at which step. Those for MNIST were trained on Fashion-MNIST:
+# distance seen on the way is kept; its card says at which step. Those for MNIST were trained on Fashion-MNIST; here
+# they are, then those for CelebA (`dcgan-celeba`, that of notebook 02, had 42 minutes):
 
 # %% tags=["nbval-ignore-output"]
+from IPython.display import Markdown, display
+
 from gan_helpers.notebook import show_samples
 
 
@@ -814,9 +817,10 @@ def trained_on(source):
     return [name for name in checkpoints.shipped() if name in recipes.RECIPES and recipes.get(name).data == source]
 
 
-for name in trained_on("mnist"):
+for name in trained_on("mnist") + trained_on("celeba"):
     net = show_samples(name, n=16)
-    print(f"{name}: {net.recipe.about}; {net.card['parameters']:,} parameters, {net.card['images_seen']:,} images seen")
+    about, card = net.recipe.about, net.card
+    display(Markdown(f"`{name}`: {about}; {card['parameters']:,} parameters, {card['images_seen']:,} images seen"))
 
 # %% [markdown]
 # Any of them is one call away, as in GenZoo: `show_samples("genzoo-mnist")` loads a trained one and shows its images, and
