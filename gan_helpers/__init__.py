@@ -7,7 +7,7 @@ import os
 __version__ = "0.1.0"
 
 # A training step gives back feature maps of many MB and asks for them again. On Linux the C library hands such blocks
-# to the system, which clears every page before it comes again: up to a third of a step. It is told to keep them.
+# to the system, which clears every page before it comes again: up to 40 % of a step. It is told to keep them.
 with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS, Windows and musl have no mallopt
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(-4, 0)  # M_MMAP_MAX: large blocks come from the heap too
