@@ -194,7 +194,7 @@ def test_losses_are_taken_in_single_precision():
         ("train first-minute --device cpu:x", "no cpu:x"),
         ("train first-minute --device cuda:99", "no cuda:99"),
         ("train first-minute --data=", "No data set or folder ''"),
-        ("evaluate ~nosuch/x --data faces", "No checkpoint"),
+        ("evaluate ~nosuch/x --data faces", "Nothing to score at"),
         ("walk dcgan-faces --out w.gif --direction ²", "no table for"),
         ("sample dcgan-faces --out ~nosuch/x.txt", "--out must end in"),
     ],

@@ -272,6 +272,7 @@ def test_ctrl_c_saves_and_returns_the_history(tmp_path, capsys):
             if trainer.step == 3:
                 signal.raise_signal(signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins without one
     trainer = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, callbacks=[Stop()])
     assert trainer.step == len(trainer.history["d_loss"]) == 3 and "Stopped at step 3" in capsys.readouterr().out
     resumed = runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True)
