@@ -590,7 +590,7 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 # place. Decay and moving average were kept untested; the rates are fast, but G's and D's are equal. (A run with D twice as fast as G ended at 13.3, the
 # worst of all; but it had spectral normalisation and hinge, too, and no DiffAugment, so the rates alone are not to blame.) What helped most was none of
 # these: batches of 32 images instead of 64, 1.7 times as many steps in the same four minutes, brought 5.1 down to 3.3. (Batches of 16 came to 3.1 while
-# other work shared the machine, and to 2.5 alone on it, later, with a trainer some 5 % faster. The recipe has 32; whether 16 is the better choice for
+# other work shared the machine, and to 2.5 and 2.7 alone on it, later, with a trainer some 5 % faster. The recipe has 32; whether 16 is the better choice for
 # 20 minutes, nobody has tried.) Between an AC-GAN's head
 # (notebook 06) and projection, 3.3 and 3.7, one seed cannot decide; the head was kept.
 #
