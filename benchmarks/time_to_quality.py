@@ -30,9 +30,9 @@ from gan_helpers import data, evaluation, gallery, plots, recipes
 from gan_helpers.latent import draw_z, generate
 from gan_helpers.training import Trainer
 
-# Of our recipe, where time is short: half its batches, for more steps bring more than larger ones. Elsewhere than on
-# CIFAR-10 DCGAN's nets, which spend nothing on maps of the full size, with D narrower than G: D's passes are most of a
-# step. Shoes are not flipped: they all point to one side.
+# Of our recipe, where time is short. In colour half its batches: more steps bring more than larger ones. Elsewhere than
+# on CIFAR-10 DCGAN's nets, which spend nothing on maps of the full size, with D narrower than G: D's passes are most of
+# a step. Chosen by results/best_elsewhere.txt, on the images that score them. Shoes all point to one side: no flips.
 CHANGES = {
     "cifar10": dict(batch_size=16),
     "celeba": dict(family="dcgan", labels="", image_size=64, g_width=16, d_width=12, batch_size=16),
