@@ -646,15 +646,15 @@ big.fit([Progress()])
 trained_on = latent.generate(big.ema, z)
 
 # %% tags=["nbval-ignore-output"]
-rows = [plots.grid(at_16, columns=10, scale=4), plots.grid(just_grown, columns=10, scale=2), plots.grid(trained_on, columns=10, scale=2)]
+rows = [plots.grid(at_16, columns=10, scale=4, gap=1), plots.grid(just_grown, columns=10, scale=2), plots.grid(trained_on, columns=10, scale=2)]
 sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height + 8 for row in rows) - 8), "white")
 for i, row in enumerate(rows):
     sheet.paste(row, (0, sum(r.height + 8 for r in rows[:i])))
-plots.show(sheet, alt="Three rows of the same ten generated cartoon faces: at 16 pixels, blurred at 32 just after growing, and sharp at 32 after more training")
+plots.show(sheet, alt="Three rows of the same ten generated cartoon faces: at 16 pixels, blurred at 32 just after growing, and sharper and grainy at 32 after more training")
 
 # %% [markdown]
-# (c). Above, what the small G draws; in the middle, the grown one before its first step; below, after as many steps again. The coarse faces stay, and the sharp
-# edges come. **Check it in numbers:** without the tanh, and away from the edge, the grown image *is* the interpolated small one.
+# (c). Above, what the small G draws; in the middle, the grown one before its first step; below, after as many steps again. The coarse faces stay, and sharp
+# edges come, with a grain that would need more steps. **Check it in numbers:** without the tanh, and away from the edge, the grown image *is* the interpolated small one.
 
 # %%
 again = grow(small, pixels[32], steps=1)
