@@ -664,14 +664,14 @@ gap = (after - enlarged)[:, :, 1:-1, 1:-1].abs().max().item()
 print("largest difference below a hundred-thousandth of the range:", gap < 1e-5 * float(enlarged.max() - enlarged.min()))
 
 # %% [markdown]
-# What does it bring? On CelebA at 64×64, four minutes on two cores, FD(cifar10-net) of the small recipe in DCGAN's nets, one run each (the record is
+# What does it bring? On CelebA at 64×64, four minutes on two cores, FD(cifar10-net) of the small recipe in DCGAN's nets, mostly one run each (the record is
 # `benchmarks/results/best_elsewhere.txt`):
 #
 # | | FD |
 # |---|---|
 # | its own settings | 1.2 (1.0 on another machine) |
 # | without momentum (β₁ = 0, which lets two players settle who chase each other) | 0.9 |
-# | without momentum, 108 seconds at 32×32, then grown | **0.7** |
+# | without momentum, 108 seconds at 32×32, then grown | **0.7 and 0.8** (two runs) |
 # | `conv-celeba` after 20 minutes | 0.9 |
 #
 # Do not thank the small images alone: rates, decay and mirroring changed with them. And look at what the distance does *not* see. It shrinks all
