@@ -58,7 +58,9 @@ def train(o: argparse.Namespace) -> int:
     if o.score_every:
         from .evaluation import Judge
 
-        judge = Judge(recipe.data, o.features, channels=recipe.channels, **options)
+        judge = Judge(
+            recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options
+        )
     print(f"{recipe.name} on {images}, in {folder}")
     scoring = {"judge": judge, "score_every": o.score_every}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **scoring)
@@ -179,7 +181,7 @@ def evaluate(o: argparse.Namespace) -> None:
     from . import evaluation, files
 
     out = checked_out(o.out, (".json",)) if o.out else None
-    metrics = evaluation.DEFAULT if o.metrics is None else tuple(o.metrics.split(","))
+    metrics = None if o.metrics is None else tuple(o.metrics.split(","))
     scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
     print(evaluation.table(scores))
     if out:
@@ -191,7 +193,7 @@ def network(o: argparse.Namespace) -> None:
     from . import data, features
 
     out = checked_out(o.out or f"{Path(o.data).stem}-net.safetensors", (".safetensors",))
-    splits = (data.load(o.data, split=split, skip_broken=o.skip_broken) for split in data.SPLITS)
+    splits = (data.load(o.data, split=split, skip_broken=o.skip_broken) for split in ("train", "held-out"))
     right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")
@@ -245,7 +247,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
     c.add_argument("--score-every", type=int, default=0, metavar="STEPS",
                    help="score against held-out images, and keep the best generator (default: never)")  # fmt: skip
-    c.add_argument("--features", help="the network that scores (default: the data set's own)")
+    c.add_argument("--features", help="the network that scores (default: imagenet where it is installed)")
 
     c = command("sample", sample, "draw images from a generator")
     c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
@@ -265,7 +267,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--n", type=int, help="images to score (default: as many as are held out, at most 10,000)")
     c.add_argument("--metrics", help="comma-separated, of frechet, kernel, precision, recall, density, coverage, "
                    "classifier, copying")  # fmt: skip
-    c.add_argument("--features", help="inception, inception-pytorch-fid, or a network of the course such as faces-net")
+    c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, or a network of the "
+                   "course such as faces-net")  # fmt: skip
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images of the data set that cannot be read")
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import time
 from pathlib import Path
 
@@ -233,9 +234,12 @@ class Scores(Callback):
         name, old = read_scores(self.folder)
         self.scores = [pair for pair in old if name == self.judge.name and pair[0] <= trainer.step]
         trainer.scores, trainer.score_name = self.scores, self.judge.name
+        self.due = trainer.progress
 
     def step(self, trainer: Trainer) -> None:
-        if trainer.step % self.every == 0:
+        """Score at every `every`-th step, but no oftener than the judge is worth: `most` times a run."""
+        if trainer.step % self.every == 0 and trainer.progress >= self.due:
+            self.due = trainer.progress + 1 / getattr(self.judge, "most", math.inf)
             self.score(trainer)
 
     def score(self, trainer: Trainer) -> None:

@@ -1,10 +1,17 @@
-"""How good are these images? Scores that carry their protocol, and the command that makes them."""
+"""How good are these images? Scores that carry their protocol, and the command that makes them.
+
+Both sides of a comparison take one path: real images are brought to the size and colours of the generated ones by the
+function that training data come through (crop, antialiased resize, 8 bits), and then both go through the network's own
+resize. Otherwise a distance measures the difference of two resizes: real CIFAR-10 images enlarged to 64 pixels, as a
+generator of that size would see them, would score worse than many a generator.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +27,7 @@ from . import checkpoints, data, features
 from .data.folder import atomic
 from .errors import CourseError, nearest
 from .latent import generate
-from .metrics import Pairs, copying, frechet_distance, inception_score, kid, moments, precision_recall
+from .metrics import Pairs, copying, frechet_distance, inception_score, kid, precision_recall
 from .plots import to_uint8
 
 METRICS = ("frechet", "kernel", "precision", "recall", "density", "coverage", "classifier", "copying")
@@ -41,6 +48,7 @@ class Score:
         draws: how many fresh sets of n images were scored.   n: images in each.
         reference: name, number and digest of the real images.
         network, weights, resize: what made the features (see `features.Extractor`).
+        pixels: the size and colours in which both sides came to the network's resize.
         floor: the same score for n other real images: nobody gets below it but by chance, or by copying.
         subject: what was scored.   day: when, ISO 8601.
     """
@@ -56,6 +64,7 @@ class Score:
     resize: str
     floor: float | None
     subject: str
+    pixels: str
     day: str = dataclasses.field(default_factory=lambda: date.today().isoformat())
 
     @property
@@ -68,7 +77,7 @@ class Score:
     @property
     def protocol(self) -> dict[str, str | int]:
         """What two scores must share to be comparable; the kernel distance, having no bias, may differ in n."""
-        keys = ["metric", "reference", "network", "weights", "resize"] + ["n"] * (self.metric != "kernel")
+        keys = ["metric", "reference", "network", "weights", "resize", "pixels"] + ["n"] * (self.metric != "kernel")
         return {key: getattr(self, key) for key in keys}
 
     def __str__(self) -> str:
@@ -76,7 +85,7 @@ class Score:
         floor = f", real images {self.floor:.4g}" if self.floor is not None else ""
         return (
             f"{self.name} {self.value:.4g}{spread}{floor} | {self.subject} | {self.draws} x {self.n:,} images against "
-            f"{self.reference} | {self.network} {self.weights}, {self.resize} | {self.day}"
+            f"{self.reference} | both at {self.pixels}, 8 bits; {self.network} {self.weights}, {self.resize} | {self.day}"
         )
 
     def __sub__(self, other: Score) -> float:
@@ -151,9 +160,9 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
             )
         return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)
     if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
-        from .data.folder import open_folder
+        from .data.folder import open_as_it_is
 
-        images = open_folder(path).images
+        images = open_as_it_is(path).images
         return (lambda n, seed: images[some(n, len(images))]), len(images)
     generator = checkpoints.load_generator(source).to(features.DEVICE)
     return (lambda n, seed: draw(generator, n, seed)), None
@@ -168,14 +177,6 @@ def draw(generator: nn.Module, n: int, seed: int) -> np.ndarray:
     """n images uint8 (n, C, H, W) of a generator."""
     z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
     return generate(generator, z, each=to_uint8).numpy()
-
-
-def opened(images: str | Path, extractor: features.Extractor, channels: int, split: str, **options) -> data.ImageSet:
-    """A split of a data set: a named one in its own size, a folder in the network's, so that scores share pixels."""
-    named = str(images) in (*data.EMBEDDED, *data.DOWNLOADED)
-    small = extractor.name not in features.PROTOCOLS
-    size = None if named else extractor.image_size if small else 64
-    return data.load(images, size, None if named else channels, split=split, **options)
 
 
 def measure(
@@ -196,24 +197,85 @@ def measure(
     return {name: found[name] for name in wanted if name in found}
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Real images as a generator's would look: of its size and colours. Judge, command and board all score by this.
+
+    Args:
+        images: a data set's name or path.   image_size, channels: of the generated images.
+        network: of `features.load`; None takes `features.default_for`.
+        split: 'report', or 'choose' for whoever chooses by the score (see `data.rows_of`).
+        options: of `data.load`.
+
+    Raises:
+        CourseError: no such data or network.
+    """
+
+    extractor: features.Extractor
+    real: data.ImageSet
+    train: data.ImageSet
+
+    @classmethod
+    def open(
+        cls, images: str | Path, image_size: int, channels: int, network: str | None, split: str, **options
+    ) -> Reference:
+        extractor = features.load(network or features.default_for(images, channels))
+        real, train = (data.load(images, image_size, channels, split=s, **options) for s in (split, "train"))
+        return cls(extractor, real, train)
+
+    @property
+    def name(self) -> str:
+        """Name, number and digest of the real images."""
+        return f"{self.real.name}, {len(self.real):,} images {fingerprint(self.real.images)}"
+
+    @property
+    def pixels(self) -> str:
+        """Size and colours, for the protocol."""
+        channels, height, width = self.real.images.shape[1:]
+        return f"{height}x{width} {'colour' if channels == 3 else 'grey'}"
+
+    def fakes(self, images: np.ndarray, progress: bool = False) -> tuple[Tensor, Tensor]:
+        """Features and logits of generated images uint8 (n, C, S, S).
+
+        Raises:
+            CourseError: they are not of the reference's size and colours.
+        """
+        if images.shape[1:] != self.real.images.shape[1:]:
+            raise CourseError(f"The images are {images.shape[1:]}, the reference {self.real.images.shape[1:]}.")
+        return self.extractor.with_logits(images, progress=progress)
+
+    def few(self, n: int) -> bool:
+        """Whether n images are under twice the features: their covariance would be mostly noise."""
+        return min(n, len(self.real)) < 2 * self.extractor.width
+
+    def some_training(self, n: int, progress: bool = False) -> tuple[Tensor, Tensor]:
+        """Features and logits of n training images drawn by lot, always the same."""
+        rows = np.random.default_rng(0).permutation(len(self.train))[:n]
+        return cached_features(self.train.images[rows], self.extractor, progress)
+
+
+COMPARED = 10_000  # training images among which copies are looked for where the network is slow
+
+
 def evaluate(
     source: str | Path | nn.Module,
     images: str | Path,
     n: int | None = None,
-    metrics: tuple[str, ...] = DEFAULT,
+    metrics: tuple[str, ...] | None = None,
     network: str | None = None,
     draws: int = 3,
     progress: bool = True,
     **options,
 ) -> dict[str, Score]:
-    """Score a generator, or images in a file or folder, against the held-out images of a data set.
+    """Score a generator, or images in a file or folder, against the held-out images of a data set that report.
 
     Args:
         source: a shipped name, run folder, checkpoint, `.npy` file, folder or zip of images; or a generator.
         images: the data set's name or path.
-        n: images to score; None takes as many as are held out (at most 10,000).
-        metrics: of METRICS.
-        network: of `features.load`; None takes the data set's own (`features.default_for`).
+        n: images to score; None takes as many as report (at most 10,000).
+        metrics: of METRICS; None takes DEFAULT, less the Fréchet distance where there are under twice as many images as
+            features.
+        network: of `features.load`; None takes `imagenet` where it is installed, else the data set's own.
         draws: fresh sets of n images from a generator, for the spread.
         options: of `data.load`.
 
@@ -223,36 +285,40 @@ def evaluate(
     Raises:
         CourseError: unknown metric, too few images, weights or data that cannot be had.
     """
-    for name in metrics:
+    for name in metrics or ():
         if name not in METRICS:
             raise CourseError(f"No metric '{name}'.{nearest(name, METRICS)} Metrics: {', '.join(METRICS)}.")
     if isinstance(source, nn.Module):
         sample, limit, subject = (lambda k, seed: draw(source, k, seed)), None, type(source).__name__
     else:
         (sample, limit), subject = samples_of(source), Path(source).name
-    channels = sample(1, 0).shape[1]
-    extractor = features.load(network or features.default_for(images, channels))
-    held_out, train = (opened(images, extractor, channels, split, **options) for split in ("held-out", "train"))
-    if len(held_out) < 10:
-        raise CourseError(f"{held_out.name} has {len(held_out)} images to score against: too few. Add images.")
-    n = min(len(held_out), 10_000, limit or 10_000) if n is None else n
+    _, channels, image_size, _ = sample(1, 0).shape
+    reference = Reference.open(images, image_size, channels, network, "report", **options)
+    extractor, real_set = reference.extractor, reference.real
+    if len(real_set) < 10:
+        raise CourseError(f"{real_set.name} has {len(real_set)} images to score against: too few. Add images.")
+    n = min(len(real_set), 10_000, limit or 10_000) if n is None else n
     if n < 10:
         raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")
     if draws < 1:
         raise CourseError(f"draws must be at least 1; got {draws}.")
     if limit is not None and limit < n:
         raise CourseError(f"{subject} holds {limit:,} images, and n is {n:,}: give a smaller n.")
+    if reference.few(n):
+        if "frechet" in (metrics or ()):
+            raise CourseError(
+                f"The Fréchet distance through {extractor.name} needs at least {2 * extractor.width:,} images on both "
+                f"sides, twice its features; here are {n:,} and {len(real_set):,}. Take the kernel distance, or a "
+                f"network with fewer features such as {features.own_of(images, channels)}."
+            )
+        metrics = metrics or tuple(name for name in DEFAULT if name != "frechet")
+    metrics = metrics or DEFAULT
     draws = draws if limit is None else 1
-    real, _ = cached_features(held_out.images, extractor, progress)
-    order = np.random.default_rng(0).permutation(len(train))  # Inception takes long: it sees n training images only
-    rows = order[: n if extractor.name in features.PROTOCOLS else 60_000]
-    train_features, train_logits = cached_features(train.images[rows], extractor, progress)
-    floor = measure(train_features[:n], train_logits[:n], real, metrics, None) if len(train) >= n else {}
-    found = [
-        measure(*extractor.with_logits(sample(n, seed), progress=progress), real, metrics, train_features)
-        for seed in range(draws)
-    ]
-    reference = f"{held_out.name}, {len(held_out):,} images {fingerprint(held_out.images)}"
+    real, _ = cached_features(real_set.images, extractor, progress)
+    own = extractor.name not in (features.IMAGENET, *features.PROTOCOLS)
+    train, train_logits = reference.some_training(60_000 if own else max(n, COMPARED), progress)
+    floor = measure(train[:n], train_logits[:n], real, metrics, None) if len(train) >= n else {}
+    found = [measure(*reference.fakes(sample(n, seed), progress), real, metrics, train) for seed in range(draws)]
     return {
         name: Score(
             name,
@@ -260,12 +326,13 @@ def evaluate(
             stdev(f[name] for f in found) if draws > 1 else None,
             draws,
             n,
-            reference,
+            reference.name,
             extractor.name,
             extractor.weights,
             extractor.resize,
             floor.get(name),
             subject,
+            reference.pixels,
         )
         for name in metrics
     }
@@ -289,24 +356,46 @@ def to_json(scores: dict[str, Score]) -> str:
 
 
 class Judge:
-    """Scores a generator while it trains, on a fixed budget: n images of the same latents against a reference.
+    """Scores a generator while it trains: n images of always the same latents, by the kernel distance (no bias at 1,000).
+
+    It chooses, so it looks at the images that are there to choose by, and never at those that report. Where these are
+    training images (see `data.rows_of`) a generator that copies them would win: one whose images lie nearer to
+    training images than chance allows scores infinity.
 
     Args:
-        images: the data set's name or path; its held-out images are the reference.
-        network: of `features.load`; None takes the data set's own.
-        channels: of the generator's images.
+        images: the data set's name or path.
+        network: of `features.load`; None takes `features.default_for`.
+        n: images a score; 1,000 take about a second on two cores with a network of the course, 15 s with `imagenet`.
+        channels, image_size: of the generator's images.
         options: of `data.load`.
-        n: images a score; 1,000 take about a second on two cores with a network of the course.
+
+    Attributes:
+        name: of the distance.   most: scores a run that are worth their time.
     """
 
     def __init__(
-        self, images: str | Path, network: str | None = None, n: int = 1000, channels: int = 3, **options
-    ) -> None:
-        self.extractor = features.load(network or features.default_for(images, channels))
-        reference = opened(images, self.extractor, channels, "held-out", **options)
-        self.reference = moments(cached_features(reference.images, self.extractor)[0])
-        self.n, self.name = n, f"FD({self.extractor.name})"
+        self, images: str | Path, network: str | None = None, n: int = 1000, channels: int = 3, image_size: int = 32,
+        **options,
+    ) -> None:  # fmt: skip
+        self.reference = Reference.open(images, image_size, channels, network, "choose", **options)
+        if len(self.reference.real) < 10:
+            raise CourseError(
+                f"{self.reference.real.name} has {len(self.reference.real)} images to choose by: too few. Add images, "
+                "or train without scores."
+            )
+        extractor = self.reference.extractor
+        self.real, _ = cached_features(self.reference.real.images, extractor)
+        held_out = data.load(images, image_size, channels, split="held-out", **options)
+        few = len(held_out) < data.ENOUGH  # then it chooses by training images
+        self.held_out = cached_features(held_out.images, extractor)[0] if few else None
+        self.n, self.name = n, f"KD({extractor.name})"
+        self.most = 15 if extractor.name in (features.IMAGENET, *features.PROTOCOLS) else 10**9
 
     def __call__(self, generator: nn.Module) -> float:
-        """The Fréchet distance now."""
-        return frechet_distance(moments(self.extractor(draw(generator, self.n, 0))), self.reference)
+        """The kernel distance now, or infinity for a generator that copies what it is judged by."""
+        fakes, _ = self.reference.fakes(draw(generator, self.n, 0))
+        if self.held_out is not None:
+            found = copying(fakes, self.real, self.held_out)
+            if found.share > found.chance + 3 * found.error:
+                return math.inf
+        return kid(Pairs(fakes, self.real)).value

@@ -101,8 +101,8 @@ def train(names: list[str], sources: dict[str, str]) -> None:
         recipe = narrowed(recipes.get(name), planned["divisor"]).but(steps=planned["steps"])
         images, source = opened(recipe, sources), source_of(recipe, sources)
         folder = Path("runs") / "gallery" / name
-        judge = evaluation.Judge(source, channels=recipe.channels)
-        every = max(100, recipe.steps // 20)
+        judge = evaluation.Judge(source, channels=recipe.channels, image_size=recipe.image_size)
+        every = max(100, recipe.steps // 15)
         trainer = runs.train(recipe, images, folder, judge=judge, score_every=every, resume=folder.exists())
         if not trainer.finished:
             return

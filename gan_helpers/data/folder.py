@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import ImageSet, at_home, cache_dir, held_out
+from . import ImageSet, at_home, cache_dir, rank, rows_of
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -194,7 +194,7 @@ def open_folder(
         image_size: side of the squares, in pixels.
         channels: 1 (grey) or 3 (RGB).
         skip_broken: leave out images that cannot be read instead of refusing the set.
-        split: 'held-out' for every tenth file of the sorted list, 'train' for the others, None for all.
+        split: of `data.SPLITS`, by the content of the files (see `data.rows_of`); None for all.
 
     Raises:
         CourseError: missing, empty, a damaged or malicious zip, broken images (the others stay decoded in the cache),
@@ -211,9 +211,13 @@ def open_folder(
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
         everything = names = sorted(stamps)
         if split:
-            names = [n for n, held in zip(names, held_out(len(names)), strict=True) if held == (split == "held-out")]
+            rows = rows_of(split, file_ranks(path, names, stamps, opener))
+            names = [name for name, mine in zip(names, rows, strict=True) if mine]
         if not names:
-            raise CourseError(f"'{path}' has {len(stamps)} images: every tenth is held out, so none is yet. Add some.")
+            raise CourseError(
+                f"'{path}' has {len(stamps)} images: about one in ten is held out, by its content, and here "
+                f"{'all are' if split == 'train' else 'none is'}. Add some."
+            )
         which = hashlib.sha256(repr((str(path), image_size, channels, split)).encode()).hexdigest()[:12]
         state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in names])).encode()).hexdigest()[:12]
         label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
@@ -245,8 +249,58 @@ def open_folder(
     notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
-    title = f"{path.stem}-held-out" if split == "held-out" else path.stem
+    title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
     return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
+
+
+def open_as_it_is(path: Path) -> ImageSet:
+    """A folder or zip of generated images at their own size, in grey where all of them are grey.
+
+    Raises:
+        CourseError: as `open_folder`, and for images that are not all of one square size.
+    """
+    path = at_home(path).resolve()
+    with contextlib.ExitStack() as stack:
+        stamps, _, opener = _list_folder(path) if path.is_dir() else _list_zip(path, stack)
+        first, grey = None, True
+        for name in sorted(stamps):
+            try:
+                with opener(name) as file, Image.open(file, formats=FORMATS) as image:  # its header only
+                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16")
+            except Exception:  # open_folder tells about broken ones
+                continue
+            first = first or (name, size)
+            if size != first[1] or size[0] != size[1]:
+                raise CourseError(
+                    f"Generated images to score must be squares of one size; in '{path}' {_printable(first[0])} is "
+                    f"{first[1][0]}x{first[1][1]} and {_printable(name)} is {size[0]}x{size[1]}. Make them alike first."
+                )
+    return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3)
+
+
+def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np.ndarray:
+    """`data.rank` (N,) of each file's bytes, read once and kept in the cache until the files change.
+
+    One that cannot be read ranks by its name: it is broken, and will be told as such.
+    """
+
+    def one(name: str) -> float:
+        try:
+            with opener(name) as file:
+                return rank(file.read(MAX_ENTRY))
+        except Exception:  # zipfile and the disk raise several kinds
+            return rank(name.encode("utf-8", "surrogateescape"))
+
+    state = hashlib.sha256(repr((str(path), [(name, stamps[name]) for name in names])).encode()).hexdigest()[:16]
+    kept = cache_dir() / "folders" / f"ranks-{state}.npy"
+    with contextlib.suppress(OSError, ValueError, EOFError):
+        found = np.load(kept, allow_pickle=False)
+        if found.shape == (len(names),):
+            return found
+    found = np.array([one(name) for name in tqdm(names, desc="reading images", unit="image", delay=3)])
+    with contextlib.suppress(CourseError), atomic(kept) as file:
+        np.save(file, found)
+    return found
 
 
 def _outdated(images: np.ndarray, table: dict[str, np.ndarray], opener: Opener, count: int) -> bool:
