@@ -44,7 +44,7 @@ def loader(folder: Path, trainer: Trainer, images: data.ImageSet, steps: int) ->
     """The trainer's own batches, in its order, read from the files."""
     files = datasets.ImageFolder(str(folder))
     place = {int(Path(path).stem): i for i, (path, _) in enumerate(files.samples)}
-    rows = [place[i] for step in range(steps) for i in trainer.batches.rows(step)]
+    rows = [place[i] for step in range(steps) for i in trainer.batches.rows(step).tolist()]
     grey = [transforms.Grayscale()] if images.images.shape[1] == 1 else []
     normalise = transforms.Normalize(*[(0.5,) * images.images.shape[1]] * 2)
     files.transform = transforms.Compose([*grey, transforms.ToTensor(), normalise])

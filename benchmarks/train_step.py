@@ -66,7 +66,8 @@ class Textbook:
 def pair(recipe, images, folder: Path, steps: int, dtype=torch.float32) -> tuple[Textbook, Trainer]:
     """Both sides from the same weights, given the same images in the same order."""
     ours = Trainer(recipe, images, "cpu", dtype=dtype)
-    rows = [i for epoch in range(1 + steps * recipe.batch_size // len(images)) for i in ours.batches.order(epoch)]
+    epochs = 1 + steps * recipe.batch_size // len(images)
+    rows = [i for epoch in range(epochs) for i in ours.batches.order(epoch).tolist()]
     return Textbook(ours, loader(folder, rows, recipe.image_size, recipe.batch_size)), ours
 
 

@@ -66,7 +66,7 @@ function row(table, width, [label, other, mix]) {
 }
 const activate = (f) => () => (x) => { for (let i = 0; i < x.length; i++) x[i] = f(x[i]); return x; };
 
-// For each type of layer: what it is told → a function of the flat (C, H, W) numbers x.
+// For each type of layer: what it is told, how many classes, what is kept → a function of the flat (C, H, W) numbers x.
 const LAYERS = {
   matrix({k, m, n, weight}) {  // Linear, and the products inside the convolutions
     const out = new Float64Array((m + 3 & ~3) * n), pairs = new Float64Array(k * (n + 1)), panels = inPanels(weight, k, m);
@@ -98,8 +98,8 @@ const LAYERS = {
       return x;
     };
   },
-  append({table}, classes) {  // the class's own numbers, after those made from z
-    return (x, kind) => Float64Array.of(...x, ...row(table, table.length / classes, kind));
+  append({in: length, table}, classes) {  // the class's own numbers, after those made from z
+    return (x, kind) => Float64Array.of(...x.subarray(0, length), ...row(table, table.length / classes, kind));
   },
   attention({in: [c, h, w], inner, gamma, query, key, value, out}) {  // each place takes from all others
     const n = h * w, weights = new Float64Array(n), mixed = new Float64Array(inner * n);
@@ -132,6 +132,11 @@ const LAYERS = {
       return out;
     };
   },
+  keep({slot}, _, kept) { return (x) => { kept[slot] = x.slice(); return x; }; },  // a copy, for branches
+  recall({slot}, _, kept) { return () => kept[slot].slice(); },
+  sum({slot, out}, _, kept) {
+    return (x) => { for (let i = 0; i < size(out); i++) x[i] += kept[slot][i]; return x; };
+  },
   relu: activate((v) => (v > 0 ? v : 0)),
   leaky({slope}) { return activate((v) => (v > 0 ? v : slope * v))(); },
   tanh: activate(Math.tanh),
@@ -141,12 +146,12 @@ const LAYERS = {
 /** The net that `spec` and its numbers describe: z, and the kind of `row` → RGBA pixels (S * S * 4). */
 function makeNet(spec, halves, singles) {
   const cut = (numbers, [from, count]) => numbers.subarray(from, from + count);
-  const layers = spec.layers.map((layer) => {
+  const kept = [], layers = spec.layers.map((layer) => {
     const parts = {...layer};
     for (const [name, place] of Object.entries({weight: layer.weight, ...layer.maps}))
       if (place) parts[name] = fromHalf(cut(halves, place));
     for (const name of ["scale", "shift", "table"]) if (layer[name]) parts[name] = cut(singles, layer[name]);
-    return LAYERS[layer.type](parts, spec.classes.length);
+    return LAYERS[layer.type](parts, spec.classes.length, kept);
   });
   const [channels, height, width] = spec.shape, pixels = new Uint8ClampedArray(height * width * 4).fill(255);
   return (z, kind = [0, 0, 0]) => {

@@ -6,6 +6,7 @@ import base64
 import copy
 import html
 import json
+import operator
 import re
 from pathlib import Path
 
@@ -41,10 +42,12 @@ class Compiler(fx.Interpreter):
     """Runs a generator on as many latents as it has classes, one of each, and writes down what a page must do.
 
     What depends on the class alone becomes a table with a row for each class; what z passes through, one layer after
-    another, becomes `spec`; all weights go to `halves` (float16), scales, shifts and tables to `singles` (float32).
+    another, becomes `spec`, in which 'keep', 'recall' and 'sum' make the branches of residual blocks; all weights go to
+    `halves` (float16), scales, shifts and tables to `singles` (float32).
 
     Raises:
-        CourseError: a layer or function that the page does not know, or a net that is no chain of layers.
+        CourseError: a layer or function that the page does not know, or a net whose branches meet otherwise than
+            in sums.
     """
 
     def __init__(self, generator: nn.Module) -> None:
@@ -59,6 +62,7 @@ class Compiler(fx.Interpreter):
         labels = [torch.arange(self.classes)] if self.classes else []
         self.flow: set[fx.Node] = set()  # what depends on z
         self.last = None  # where z has come to
+        self.kept: dict[fx.Node, tuple[int, Tensor]] = {}  # for branches: where a page keeps it, and its value
         with torch.no_grad():
             image = self.run(self.z, *labels)
         self.shape = [*image.shape[1:]]
@@ -68,7 +72,7 @@ class Compiler(fx.Interpreter):
                     layer[name] = self.keep(layer[name], half=False)
 
     def odd(self) -> CourseError:
-        return CourseError(f"A page runs layers one after another, and {self.title} does something else.")
+        return CourseError(f"A page runs layers in a row and sums of branches, and {self.title} does something else.")
 
     def keep(self, x: Tensor, half: bool = True) -> tuple[int, int]:
         """Where the numbers of x stand among those of their kind: (first, how many)."""
@@ -80,17 +84,43 @@ class Compiler(fx.Interpreter):
         return self.taken[half] - array.size, array.size
 
     def run_node(self, node: fx.Node):
-        out, sources = super().run_node(node), [n for n in node.all_input_nodes if n in self.flow]
+        sources = [n for n in node.all_input_nodes if n in self.flow]
+        if any(n in self.kept and not self.env[n].equal(self.kept[n][1]) for n in sources):
+            raise self.odd()  # a layer has worked in place on what a branch needs
+        x = self.env[sources[0]].clone() if sources else None
+        out = super().run_node(node)
         if node.op == "placeholder" and self.last is None:
             self.flow, self.last = {node}, node
-        elif sources:
-            if sources != [self.last]:  # two of them, or one from further back
-                raise self.odd()
+        elif not sources:
+            return out
+        else:
+            if self.last not in sources:  # another branch begins
+                if self.last.users:
+                    self.remember(self.last, self.env[self.last])
+                self.spec.append({"type": "recall", "slot": self.kept[sources[0]][0]})
+                self.last = sources[0]
+            if len(sources) > 1:
+                self.join(node, [n for n in sources if n is not self.last], out)
+            elif node.op != "output":
+                self.add(node, x, out)
             self.flow.add(node)
-            if node.op != "output":
-                self.add(node, self.env[self.last], out)
             self.last = node
+        if len(node.users) > 1:
+            self.remember(node, out)
         return out
+
+    def remember(self, node: fx.Node, x: Tensor) -> None:
+        """Write down that x is to be kept, as the layers of a page work in place."""
+        if node not in self.kept:
+            self.kept[node] = len(self.kept), x.clone()
+            self.spec.append({"type": "keep", "slot": self.kept[node][0]})
+
+    def join(self, node: fx.Node, others: list[fx.Node], out: Tensor) -> None:
+        """Write down the sum of two branches: where z has come to, and what was kept."""
+        same = all(self.env[n].shape == out.shape for n in (self.last, *others))
+        if node.target not in (operator.add, torch.add) or node.kwargs or len(node.args) != 2 or not same:
+            raise self.odd()
+        self.spec.append({"type": "sum", "slot": self.kept[others[0]][0], "out": [*out.shape[1:], 1, 1][:3]})
 
     def add(self, node: fx.Node, x: Tensor, out: Tensor) -> None:
         """Write down what turned x (K, …) into out (K, …)."""
@@ -100,8 +130,8 @@ class Compiler(fx.Interpreter):
         if function or module is not None:
             self.layer(module or function(), [*x.shape[1:], 1, 1][:3], [*out.shape[1:], 1, 1][:3], node)
         elif name == "cat" and node.args[0][0] is self.last and out.flatten(1)[:, : x[0].numel()].equal(x.flatten(1)):
-            self.spec.append({"type": "append", "table": out.flatten(1)[:, x[0].numel() :]})
-        elif name in ARITHMETIC:
+            self.spec.append({"type": "append", "in": x[0].numel(), "table": out.flatten(1)[:, x[0].numel() :]})
+        elif name in ARITHMETIC and node.args.count(self.last) == 1 and not node.kwargs:
             args = [torch.stack([torch.zeros_like(x), torch.ones_like(x)]) if a is self.last else a for a in node.args]
             zero, one = node.target(*self.map_nodes_to_values(tuple(args), node))  # at 0 and at 1: (2, K, C, …)
             scale, shift = ((t.flatten(2) if t.ndim > 2 else t[:, :, None]) for t in (one - zero, zero))

@@ -19,6 +19,7 @@ FAMILIES = {  # of models/: the image sizes and the uses of labels that each kno
     "fid": ((32,), ("", "pairs")),
     "sagan": ((32,), ("conditional",)),
     "best": ((16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")),
+    "residual": ((32, 64, 128), ("", "real", "acgan", "conditional")),
 }
 
 
@@ -93,6 +94,8 @@ class Recipe:
                 raise CourseError(
                     f"{key} of the family {self.family} must be one of {known}; got {getattr(self, key)!r}."
                 )
+        if self.family == "residual" and self.d_norm == "batch":
+            raise CourseError("The family residual has no BatchNorm in D: set d_norm=spectral or d_norm=none.")
         for name in filter(None, self.augment.split(",")):
             if name not in AUGMENT_NAMES:
                 raise CourseError(f"augment knows {', '.join(AUGMENT_NAMES)}; got '{name}'.")
@@ -278,6 +281,25 @@ _best = Recipe(  # each choice by four minutes of training: benchmarks/best_tria
     ema=0.999,
     steps=20_000,  # 20 minutes on two CPU cores; twice as many ended in collapse
 )
+_residual = Recipe(
+    "residual-cifar10",
+    "Residual nets, spectral normalisation, hinge and class projection, for a GPU: CIFAR-10",
+    data="cifar10",
+    image_size=32,
+    flip=True,
+    labels="conditional",
+    family="residual",
+    latent_dim=128,
+    g_width=128,
+    d_width=128,
+    d_norm="spectral",
+    loss="hinge",
+    beta1=0,
+    beta2=0.99,
+    decay=0.5,
+    ema=0.999,
+    steps=50_000,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -387,6 +409,22 @@ RECIPES = {
             name="best-cifar10-uncond",
             about="Our own: small nets, small batches, EMA and decay, CIFAR-10 without labels",
             labels="",
+        ),
+        _residual,
+        _residual.but(
+            name="residual-cifar10-uncond",
+            about="Residual nets, spectral normalisation and hinge, for a GPU: CIFAR-10 without labels",
+            labels="",
+        ),
+        _residual.but(
+            name="residual-celeba",
+            about="Residual nets, spectral normalisation, hinge and DiffAugment, for a GPU: CelebA, 64x64",
+            data="celeba",
+            image_size=64,
+            labels="",
+            g_width=64,
+            d_width=64,
+            augment="color,translation",
         ),
     )
 }

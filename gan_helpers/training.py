@@ -55,11 +55,16 @@ def derive_seed(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
+def carry(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device; to CUDA through pinned memory, as a copy from any other waits for all that is queued there."""
+    return x.pin_memory().to(device, non_blocking=True) if (x.is_cpu and device.type == "cuda") else x.to(device)
+
+
 class Batches:
     """Endless shuffled mini-batches: batch i of a uint8 set, each epoch in a fresh order derived from (seed, epoch).
 
     The whole set stays uint8, on the GPU where it takes less than a quarter of the memory; a memory-mapped set stays on
-    disk and only the batch is read.
+    disk and only the batch is read. Orders and labels stay beside the images.
 
     Args:
         labels: int (N,), or None.
@@ -69,20 +74,23 @@ class Batches:
     def __init__(
         self, images: np.ndarray, batch_size: int, seed: int, device: torch.device, labels=None, turns: int = 0
     ) -> None:
-        self.batch_size, self.seed, self.device, self.labels, self.turns = batch_size, seed, device, labels, turns
+        self.batch_size, self.seed, self.device, self.turns = batch_size, seed, device, turns
         self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
         self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
         some = images[:: max(1, len(images) // 64)]
         self.fingerprint = f"{len(images)} images, {zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"
         self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
+        self.home = torch.device("cpu")  # of images, orders and labels
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
-            self.images = torch.from_numpy(np.array(images)).to(device)
+            self.images, self.home = torch.from_numpy(np.array(images)).to(device), device
+        self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(self.home)
 
-    def order(self, epoch: int, pool: int = 0) -> np.ndarray:
+    def order(self, epoch: int, pool: int = 0) -> Tensor:
         """The permutation (N,) of one epoch, of all images or of one class."""
         if epoch != self.orders[pool][0]:
             rng, rows = np.random.default_rng((self.seed, 0xDA7A, epoch)), self.pools[pool]
-            self.orders[pool] = epoch, rng.permutation(len(self.images) if rows is None else rows)
+            order = torch.from_numpy(rng.permutation(len(self.images) if rows is None else rows))
+            self.orders[pool] = epoch, carry(order, self.home)
         return self.orders[pool][1]
 
     def turn(self, i: int) -> tuple[int, int]:
@@ -92,41 +100,43 @@ class Batches:
         turn, k = divmod(i, self.turns)
         return turn % len(self.pools), turn // len(self.pools) * self.turns + k
 
-    def rows(self, i: int) -> np.ndarray:
+    def rows(self, i: int) -> Tensor:
         """The indices (batch_size,) of batch i, which may reach into the next epoch."""
         pool, i = self.turn(i)
         epoch, start = divmod(i * self.batch_size, len(self.images if self.pools[pool] is None else self.pools[pool]))
         rows = self.order(epoch, pool)[start : start + self.batch_size]
         while len(rows) < self.batch_size:
             epoch += 1
-            rows = np.concatenate([rows, self.order(epoch, pool)[: self.batch_size - len(rows)]])
-        return np.sort(rows) if isinstance(self.images, np.memmap) else rows  # sorted: reads the disk in order
+            rows = torch.cat([rows, self.order(epoch, pool)[: self.batch_size - len(rows)]])
+        return rows.sort().values if isinstance(self.images, np.memmap) else rows  # sorted: reads the disk in order
 
     def __getitem__(self, i: int) -> Tensor:
         """Batch i, uint8 (batch_size, C, H, W), on the device."""
         rows = self.rows(i)
-        if isinstance(self.images, np.memmap):
-            return torch.from_numpy(self.images[rows]).to(self.device)
-        return self.images[torch.from_numpy(rows).to(self.images.device)].to(self.device)
+        mapped = isinstance(self.images, np.memmap)
+        return carry(torch.from_numpy(self.images[rows.numpy()]) if mapped else self.images[rows], self.device)
 
     def classes(self, i: int) -> Tensor | int | None:
         """The classes of batch i: int64 (batch_size,) on the device; one int where classes take turns; None without."""
         if self.labels is None or self.turns:
             return self.turn(i)[0] if self.turns else None
-        return torch.from_numpy(self.labels[self.rows(i)]).to(self.device)
+        return carry(self.labels[self.rows(i)], self.device)
 
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
     """ema ← decay·ema + (1 - decay)·net, for parameters and BatchNorm statistics.
 
-    Copied are counters, and spectral normalisation's vectors, whose average would no longer have length 1.
+    Copied are counters, and spectral normalisation's vectors, whose average would no longer have length 1. All tensors
+    at once, as a GPU takes longer to be asked than to do it.
     """
+    averaged, copied = ([], []), ([], [])  # (the average's, the net's) each
     for (name, mine), theirs in zip(ema.state_dict().items(), net.state_dict().values(), strict=True):
-        if mine.is_floating_point() and not name.endswith(("._u", "._v")):
-            mine.lerp_(theirs, 1 - decay)
-        else:
-            mine.copy_(theirs)
+        group = averaged if mine.is_floating_point() and not name.endswith(("._u", "._v")) else copied
+        group[0].append(mine), group[1].append(theirs)
+    torch._foreach_lerp_(*averaged, 1 - decay)
+    if copied[0]:
+        torch._foreach_copy_(*copied)
 
 
 class Trainer:

@@ -1,14 +1,19 @@
 """Animations keep their promises of size, duration and seam; pages hold the net that they were made of."""
 
+import json
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from gan_helpers import animate, checkpoints, latent, page
+from gan_helpers import animate, checkpoints, latent, page, plots
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
+from gan_helpers.models import residual
 from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
 from gan_helpers.recipes import Recipe
@@ -91,15 +96,44 @@ def test_wrong_options_are_told(source, tmp_path, monkeypatch, capsys, options, 
 
 
 class Skip(nn.Module):
+    """A net that is no chain; each of those below joins its branches in a way of its own."""
+
     latent_dim = 6
 
     def __init__(self):
         super().__init__()
-        self.a, self.b = nn.Linear(6, 12), nn.Linear(12, 12)
+        self.a, self.b, self.relu = nn.Linear(6, 12), nn.Linear(12, 12), nn.ReLU(inplace=True)
 
     def forward(self, z):
-        x = self.a(z)
-        return (x + self.b(x)).view(-1, 3, 2, 2)
+        return self.join(self.a(z)).view(-1, 3, 2, 2)
+
+    def join(self, x):
+        return x * self.b(x)
+
+
+class Weighted(Skip):
+    def join(self, x):
+        return torch.add(x, self.b(x), alpha=2)
+
+
+class Spread(Skip):
+    def join(self, x):
+        return x.view(-1, 12, 1, 1) + self.b(x).view(-1, 1, 12, 1)
+
+
+class Spoilt(Skip):
+    def join(self, x):
+        return self.relu(x) + self.b(x)  # which PyTorch gives what the ReLU has left
+
+
+class Square(Skip):
+    def join(self, x):
+        return x * x
+
+
+class InPlace(Skip):
+    def join(self, x):
+        return x.mul_(2)
 
 
 class Odd(Skip):
@@ -126,6 +160,11 @@ def one_each():
     "net, message",
     [
         (Skip(), "something else"),
+        (Weighted(), "something else"),
+        (Spread(), "something else"),
+        (Spoilt(), "something else"),
+        (Square(), "cannot run 'mul'"),
+        (InPlace(), "cannot run 'mul_'"),
         (Odd(), "cannot run Softsign"),
         (Twice(), "cannot run 'cumsum'"),
         (one_each(), "OnePerClass"),
@@ -136,6 +175,65 @@ def test_pages_refuse_what_they_cannot_run(net, message, tmp_path):
     with pytest.raises(CourseError, match=message):
         page.export_page(net, tmp_path / "a.html", "net")
     assert not [*tmp_path.iterdir()]
+
+
+class Branches(Skip):
+    """Branches in every order: of the latent, within each other, beside what only ends the net."""
+
+    def __init__(self):
+        super().__init__()
+        self.c, self.norm, self.up = nn.Linear(6, 12), nn.BatchNorm2d(3), nn.Upsample(scale_factor=2)
+        self.conv, self.relu, self.image = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 1)
+
+    def forward(self, z):
+        x = (self.a(z) + self.c(z)).view(-1, 3, 2, 2)
+        shortcut = self.up(self.image(x))
+        h = self.up(self.relu(self.norm(x)))
+        h = self.conv(h) + (self.relu(h) + shortcut)
+        return (h * 0.5 + self.conv(self.relu(h))).tanh()
+
+
+def rendered(net, z, kinds, tmp_path):
+    """What a page's own JavaScript draws of z (N, latent_dim), as RGB (N, S, S, 3): run by node, without a browser."""
+    spec, halves, singles = page.compile_net(net)
+    spec["classes"] = [*range(getattr(net, "num_classes", 0))]
+    (tmp_path / "halves").write_bytes(halves.tobytes()), (tmp_path / "singles").write_bytes(singles.tobytes())
+    jobs = [[row.tolist(), kind] for row, kind in zip(z, kinds, strict=True)]
+    script = f"""{(page.HERE / "net.js").read_text(encoding="utf-8")}
+        const read = (name) => Uint8Array.from(require("fs").readFileSync(name)).buffer;
+        const net = makeNet({json.dumps(spec)}, new Uint16Array(read("halves")), new Float32Array(read("singles")));
+        console.log(JSON.stringify({json.dumps(jobs)}.map(([z, kind]) => [...net(z, kind)])));"""
+    (tmp_path / "net.js").write_text(script, encoding="utf-8")
+    told = subprocess.run(["node", "net.js"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    return np.array(json.loads(told)).reshape(len(z), *spec["shape"][1:], 4)[..., :3]
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="needs node, to run JavaScript without a browser")
+@pytest.mark.parametrize(
+    "make, classes",
+    [(lambda: residual.Generator(32, 3, 6, 5, 3), 3), (lambda: residual.Generator(64, 1, 6, 2), 0), (Branches, 0)],
+)
+def test_a_page_adds_branches_as_pytorch_does(make, classes, tmp_path):
+    torch.manual_seed(0)
+    net = make()
+    net.latent_dim, net.num_classes = 6, classes
+    for module in net.modules():
+        if isinstance(module, (nn.Embedding, nn.BatchNorm2d)) and module.weight is not None:
+            nn.init.normal_(module.weight, 0.8, 0.3)
+    with torch.no_grad():
+        for _ in range(20):
+            net(torch.randn(12, 6), *([torch.arange(12) % 3] if classes else []))  # statistics that are not 0 and 1
+        for p in net.parameters():
+            p.copy_((p + 0.1 * torch.randn_like(p)).half().float())  # biases that are not 0
+    net.eval()
+    z, kinds = latent.draw_z(4, 6, 3), [(0, 0, 0.0), (2, 0, 0.0), (1, 2, 0.25), (1, 2, 1.0)]
+    if classes:
+        wanted = torch.cat([latent.generate_class(net, row[None], *k) for row, k in zip(z, kinds, strict=True)])
+    else:
+        wanted = latent.generate(net, z)
+    assert wanted.std() > 0.1 and wanted.abs().mean() < 0.9  # neither flat nor black and white
+    wanted = plots.to_uint8(wanted).permute(0, 2, 3, 1).numpy().astype(int)
+    assert abs(rendered(net, z, kinds, tmp_path) - wanted).max() <= 1
 
 
 def test_a_page_needs_no_network_and_escapes_its_title(tmp_path):

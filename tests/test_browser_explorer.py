@@ -11,7 +11,7 @@ from browser import HANDLE, TRACK, browser, lab, open_notebook, pixels, run_all
 from torch import nn
 
 from gan_helpers import checkpoints, latent, page, plots, recipes
-from gan_helpers.models import auxiliary, best, sagan
+from gan_helpers.models import auxiliary, best, residual, sagan
 from gan_helpers.models.blocks import SameConv2d, SameConvTranspose2d, SelfAttention
 
 NETS = """\
@@ -151,6 +151,7 @@ def with_classes(make):
 CONDITIONAL = {
     "one-hot": lambda: auxiliary.Generator(3, 5, 2, classes=3, learned=True),
     "conditional BatchNorm and attention": lambda: best.Generator(16, 3, 5, 4, classes=3, attention=True),
+    "residual blocks": lambda: residual.Generator(32, 3, 5, 4, classes=3),
     "embedding as a map": lambda: sagan.Generator(3, 5, 4, classes=3),
 }
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from gan_helpers import models
 from gan_helpers.errors import CourseError
-from gan_helpers.models import auxiliary, best, blocks, genzoo, sagan
-from gan_helpers.recipes import RECIPES
+from gan_helpers.models import auxiliary, best, blocks, genzoo, residual, sagan
+from gan_helpers.recipes import FAMILIES, RECIPES
 
 
 def weights(kernel, *widths):
@@ -185,9 +185,13 @@ def test_attention_starts_as_the_identity_and_mixes_positions():
 
 
 def test_spectral_norm_bounds_every_weight():
-    nets = sagan.Generator(width=4).layers, best.Discriminator(width=8, classes=3)
-    x = torch.randn(2, 33, 2, 2), torch.randn(2, 3, 32, 32)
-    for net, inputs in zip(nets, ((x[0],), (x[1], torch.tensor([0, 2]))), strict=True):
+    images, y = torch.randn(2, 3, 32, 32), torch.tensor([0, 2])
+    for net, inputs in (
+        (sagan.Generator(width=4).layers, (torch.randn(2, 33, 2, 2),)),
+        (best.Discriminator(width=8, classes=3), (images, y)),
+        (residual.Discriminator(width=8, classes=3), (images, y)),
+        (residual.Discriminator(width=8, kinds=3), (images,)),
+    ):
         for _ in range(60):  # power iterations happen in forward passes
             net(*inputs)
         checked = [m.weight.detach() for m in net.modules() if isinstance(m, blocks.LAYERS)]
@@ -241,6 +245,83 @@ def test_a_conditional_pair_depends_on_the_class(name):
         assert logits.shape == (3,) and len(set(logits.tolist())) == 3
 
 
+def test_the_residual_generator_has_the_published_size():
+    def count(*parts):
+        return sum(map(models.count_parameters, parts))
+
+    image = residual.Generator(width=256).image  # as published: 256 maps at every size, 128 latents
+    assert count(residual.linear(128, 256 * 16), *[residual.Up(256, 256)] * 3, image) == 4_276_739
+    block = weights(3, 256, 256, 256) + weights(1, 256, 256) + 3 * 256 + 4 * 256
+    assert count(residual.Up(256, 256)) == block
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_residual_blocks_against_a_plain_writing(classes):
+    """The shortcut's 1x1 convolution and what changes the size can change places."""
+    torch.manual_seed(0)
+    x, y = torch.randn(4, 5, 6, 6, dtype=torch.float64), torch.tensor([0, 2, 1, 2]) if classes else None
+    up = residual.Up(5, 7, classes).double()
+    for m in up.modules():
+        if isinstance(m, nn.Embedding | nn.Conv2d):
+            nn.init.normal_(m.weight), (nn.init.normal_(m.bias) if isinstance(m, nn.Conv2d) else None)
+
+    def normed(layer, x):
+        x = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+        return x if not classes else x * layer.scale.weight[y, :, None, None] + layer.shift.weight[y, :, None, None]
+
+    def double(x):
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    h = up.conv2(normed(up.norm2, up.conv1(double(normed(up.norm1, x).relu()))).relu())
+    torch.testing.assert_close(up(x, y), h + up.shortcut(double(x)))
+    for halve, first in ((True, True), (True, False), (False, False)):
+        down = residual.Down(5, 7, halve, first).double()
+        nn.init.normal_(down.shortcut.bias)
+        out = down.conv2(down.conv1(x if first else x.relu()).relu()) + down.shortcut(x)
+        out = out.unflatten(2, (3, 2)).unflatten(4, (3, 2)).mean((3, 5)) if halve else out
+        torch.testing.assert_close(down(x), out)
+    assert isinstance(residual.Down(7, 7, halve=False).shortcut, nn.Identity)
+
+
+@pytest.mark.parametrize("labels", FAMILIES["residual"][1])
+@pytest.mark.parametrize("size", FAMILIES["residual"][0])
+def test_the_residual_pair_at_every_size_and_use_of_labels(size, labels):
+    recipe = RECIPES["residual-cifar10"].but(image_size=size, labels=labels, g_width=8, d_width=4, num_classes=3)
+    torch.manual_seed(0)
+    g, d = models.build_generator(recipe), models.build_discriminator(recipe)
+    y = torch.tensor([0, 1, 2, 1])
+    x = g(torch.randn(4, 128), *([y] if recipe.conditional else []))
+    verdict = d(x, *([y] if labels == "conditional" else []))
+    logits, kinds = verdict if recipe.class_head else (verdict, torch.zeros(4, 3))
+    assert x.shape == (4, 3, size, size) and x.abs().max() <= 1 and logits.shape == (4,) and kinds.shape == (4, 3)
+    (logits.square().sum() + kinds.square().sum()).backward()
+    for name, p in [*g.named_parameters(), *d.named_parameters()]:
+        assert p.grad.isfinite().all() and p.grad.abs().sum() > 0, name
+    maps = [*d.blocks(x).shape[1:]]
+    assert maps == [residual.down_widths(size, 4)[-1], 8, 8]
+    assert not any(isinstance(m, nn.BatchNorm2d) for m in d.modules())
+
+
+@pytest.mark.parametrize("kind, dtype", [("float64", torch.float64), ("bfloat16", torch.bfloat16)])
+def test_the_residual_pair_in_other_precisions(kind, dtype):
+    recipe = RECIPES["residual-cifar10"].but(g_width=8, d_width=4, num_classes=3)
+    torch.manual_seed(0)
+    pair = models.build_generator(recipe).eval(), models.build_discriminator(recipe).eval()
+    z, y = torch.randn(4, 128), torch.arange(4) % 3
+
+    def judged(g, d, z):
+        return d(g(z, y), y)
+
+    wanted = judged(*pair, z)
+    if kind == "bfloat16":
+        with torch.autocast("cpu", dtype):
+            got = judged(*pair, z)
+    else:
+        got = judged(*(net.double() for net in pair), z.double())
+    tolerance = dict(rtol=0.05, atol=0.1) if kind == "bfloat16" else dict(rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(got.float(), wanted, **tolerance)
+
+
 def test_initialisation():
     torch.manual_seed(0)
     layer = next(m for m in genzoo.Generator().modules() if isinstance(m, nn.ConvTranspose2d))
@@ -254,6 +335,8 @@ def test_initialisation():
     (dict(image_size=28), "image_size of the family dcgan"),
     (dict(labels="conditional"), r"labels of the family dcgan must be one of none \(''\), pairs"),
     (dict(block="act,act"), "block must be one of"),
+    (dict(family="residual"), "residual has no BatchNorm in D: set d_norm=spectral or d_norm=none"),
+    (dict(family="residual", labels="pairs"), r"must be one of none \(''\), real, acgan, conditional; got 'pairs'"),
 ])  # fmt: skip
 def test_what_a_family_cannot_do_is_told(changes, told):
     with pytest.raises(CourseError, match=told):

@@ -382,6 +382,26 @@ def test_mixed_precision_trains_on_cuda():
     assert np.isfinite(trainer.history["g_loss"]).all()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("changes", [dict(), dict(family="residual", image_size=32, labels="conditional", flip=True,
+                                                  d_norm="spectral", augment="color,translation")])  # fmt: skip
+def test_a_step_on_cuda_waits_for_nothing(changes):
+    recipe = TINY.but(steps=30, num_classes=3, **changes)
+    images = np.random.default_rng(0).integers(0, 256, (50, 3, *[recipe.image_size] * 2), dtype=np.uint8)
+    trainer = Trainer(recipe, images, "cuda", labels=np.arange(50) % 3)
+    plain = Batches(images, 8, recipe.seed, torch.device("cpu"), np.arange(50) % 3)
+    assert all(torch.equal(trainer.batches[i].cpu(), plain[i]) for i in range(20))
+    if recipe.labels:
+        assert all(torch.equal(trainer.batches.classes(i).cpu(), plain.classes(i)) for i in range(20))
+    trainer.train_step()  # libraries start
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(20):  # into other epochs, too
+            trainer.train_step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
 def test_importing_the_helpers_is_cheap():
     code = "import torch, time; t = time.perf_counter(); import gan_helpers.runs; print(time.perf_counter() - t)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import auxiliary, best, dcgan, fid, genzoo, linear, sagan
+from . import auxiliary, best, dcgan, fid, genzoo, linear, residual, sagan
 from .blocks import OnePerClass
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def build_generator(recipe: Recipe) -> nn.Module:
         "fid": lambda: fid.Generator(*basic, r.slope),
         "sagan": lambda: sagan.Generator(*basic, r.slope, classes),
         "best": lambda: best.Generator(size, *basic, 0 if r.labels == "pairs" else classes, r.attention),
+        "residual": lambda: residual.Generator(size, *basic, classes),
     }[r.family]
     net = OnePerClass(make() for _ in range(classes)) if r.labels == "pairs" else make()
     net.latent_dim, net.num_classes = r.latent_dim, classes
@@ -61,6 +62,9 @@ def build_discriminator(recipe: Recipe) -> nn.Module:
             classes if r.labels == "conditional" else 0,
             r.attention,
             classes if r.class_head else 0,
+        ),
+        "residual": lambda: residual.Discriminator(
+            size, c, w, r.d_norm, classes if r.labels == "conditional" else 0, classes if r.class_head else 0
         ),
     }[r.family]
     return OnePerClass(make() for _ in range(classes)) if r.labels == "pairs" else make()
