@@ -294,6 +294,7 @@ _residual = Recipe(
     d_width=128,
     d_norm="spectral",
     loss="hinge",
+    d_lr=4e-4,
     beta1=0,
     beta2=0.99,
     decay=0.5,
@@ -425,6 +426,7 @@ RECIPES = {
             g_width=64,
             d_width=64,
             augment="color,translation",
+            batch_size=64,
         ),
     )
 }

@@ -98,7 +98,10 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = super().forward(x)
-        return x if self.affine else x * self.scale(y)[:, :, None, None] + self.shift(y)[:, :, None, None]
+        if self.affine:
+            return x
+        scale, shift = (code(y)[:, :, None, None].to(x.dtype) for code in (self.scale, self.shift))  # (N, C, 1, 1)
+        return torch.addcmul(shift, x, scale)
 
 
 class OneHot(nn.Module):
