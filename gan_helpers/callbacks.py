@@ -239,7 +239,8 @@ class Scores(Callback):
             self.score(trainer)
 
     def score(self, trainer: Trainer) -> None:
-        value = self.judge(trainer.ema)
+        with trainer.untimed():
+            value = self.judge(trainer.ema)
         if all(value < old for _, old in self.scores):
             checkpoints.save_best(trainer, self.folder / "best.safetensors", f"{self.judge.name} {value:.4g}")
         self.scores.append((trainer.step, value))

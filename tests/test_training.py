@@ -175,6 +175,51 @@ def test_a_run_killed_before_its_pictures_gets_them(tmp_path):
     assert (tmp_path / "run" / "training.gif").exists()
 
 
+class Clock:
+    """Stands in for the clock: a step takes 2 s, a callback's `step` 1 s and a judge's verdict a minute."""
+
+    name = "FD(test)"
+
+    def __init__(self, monkeypatch):
+        self.now, real = 0.0, Trainer.train_step
+
+        def train_step(trainer):
+            self.take(2)
+            return real(trainer)
+
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(Trainer, "train_step", train_step)
+
+    def take(self, seconds):
+        self.now += seconds
+
+    def start(self, trainer): ...
+    def stop(self, trainer): ...
+    def step(self, trainer):
+        self.take(1)
+
+    def __call__(self, generator):
+        self.take(60)
+        return 1.0
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_training_seconds_are_without_the_judge(tmp_path, monkeypatch, judged):
+    """A budget in minutes makes as many steps with a slow judge as without, and also when it was interrupted."""
+    clock, recipe = Clock(monkeypatch), TINY.but(minutes=0.5, decay=0.5)
+    options = dict(device="cpu", progress=False, callbacks=[clock], judge=clock if judged else None, score_every=2)
+    whole = runs.train(recipe, SET, tmp_path / "whole", **options)
+    assert (whole.step, whole.seconds) == (11, 32)  # 2 + 10 x (1 + 2)
+    assert clock.now == 33 + 360 * judged
+    runs.train(recipe.but(steps=4), SET, tmp_path / "cut", **options)
+    assert float(checkpoints.read(tmp_path / "cut" / "checkpoint.safetensors")[1]["seconds"]) == 11
+    again = Trainer(recipe, IMAGES, "cpu")
+    runs.restore_newest(again, tmp_path / "cut")
+    assert (again.step, again.seconds) == (4, 11)
+    again.fit([clock])
+    assert (again.step, again.seconds) == (11, 31)  # what followed the last step before the cut is not in
+
+
 def test_a_failing_callback_loses_nothing_and_pictures_cost_no_run(tmp_path, monkeypatch, capsys):
     class Fail(callbacks.Callback):
         def step(self, trainer):
