@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 import time
 from pathlib import Path
 
@@ -222,6 +223,9 @@ def half(frame: Image.Image, by_class: bool) -> Image.Image:
 class Scores(Callback):
     """Every `every` steps `judge` scores the averaged generator: `scores.csv`; the best is kept as `best.safetensors`.
 
+    It is replaced by a better one only, judged by the score in its own header; a score that is no finite number leaves
+    a gap in `scores.csv` and its curve, and is never the best.
+
     Args:
         judge: generator → distance, with a `name` (see `evaluation.Judge`).
     """
@@ -240,9 +244,10 @@ class Scores(Callback):
 
     def score(self, trainer: Trainer) -> None:
         with trainer.untimed():
-            value = self.judge(trainer.ema)
-        if all(value < old for _, old in self.scores):
-            checkpoints.save_best(trainer, self.folder / "best.safetensors", f"{self.judge.name} {value:.4g}")
+            value = float(self.judge(trainer.ema))
+        best = self.folder / "best.safetensors"
+        if math.isfinite(value) and value < checkpoints.best_score(best, self.judge.name):
+            checkpoints.save_best(trainer, best, self.judge.name, value)
         self.scores.append((trainer.step, value))
         save_atomically(self.folder / "scores.csv", self.write)
 

@@ -65,7 +65,7 @@ def curves(
     Args:
         history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
         mark: a step to mark with a vertical line.
-        scores: (step, distance) pairs; the best one is marked.
+        scores: (step, distance) pairs; the best one is marked; a distance that is not finite leaves a gap.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -78,9 +78,10 @@ def curves(
     lines = [(above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--")]
     if scored:
         steps, values = zip(*scores, strict=True)
-        step, best = min(scores, key=lambda pair: pair[1])
         panels[-1].plot(steps, values, ".-", color=GREEN, label=score_name)
-        panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
+        if finite := [pair for pair in scores if math.isfinite(pair[1])]:
+            step, best = min(finite, key=lambda pair: pair[1])
+            panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
         panels[-1].set(ylabel="lower is better", ylim=(0, None))
     for below in rest[:both]:
         lines += [
