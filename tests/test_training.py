@@ -282,7 +282,36 @@ def test_tensorboard_logs_hold_losses_and_grids(tmp_path):
 
     runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
     log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    assert len(log.Scalars("g_loss")) == 6 and log.Images("samples")
+    assert len(log.Scalars("g_loss")) == 6
+    (first, last), drawn = log.Images("samples"), tmp_path / "run" / "frames"
+    assert (first.step, last.step) == (0, 6) and (first.width, first.height) == (8 * 18 - 2, 8 * 18 - 2)
+    assert last.encoded_image_string == (drawn / "00000006.png").read_bytes()
+
+
+def test_history_is_written_whole_and_logged_sparsely(tmp_path):
+    """With rows of old, one after a resume, and many: `history.csv` has all, TensorBoard every tenth beyond 100."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer, rng = Trainer(TINY, IMAGES, "cpu"), np.random.default_rng(0)
+    pictures, log = callbacks.Pictures(tmp_path), callbacks.TensorBoard(tmp_path)
+    for end in (49, 50, 150):
+        pictures.start(trainer)
+        log.start(trainer)
+        for _ in range(2):
+            trainer.rows += rng.normal(size=(end - len(trainer.rows), 4)).tolist()[: end // 2 + 1]
+            trainer.step = len(trainer.rows)
+            pictures.write_history(trainer)
+        log.stop(trainer)
+    table = np.loadtxt(tmp_path / "history.csv", delimiter=",", skiprows=1)
+    assert (table[:, 0] == np.arange(1, 151)).all() and (table[:, 1:] == trainer.rows).all()
+    written = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("g_loss")
+    assert [event.step for event in written] == [*range(1, 101), 110, 120, 130, 140, 150]
+
+
+def test_frames_are_dense_at_first_but_never_slow_the_run():
+    steps = np.array(callbacks.FRAME_STEPS)
+    assert steps[0] == 0 and np.diff(steps).min() >= 10
+    assert (np.diff(steps)[steps[:-1] >= 120] < 0.1 * steps[1:][steps[:-1] >= 120]).all() and steps[-1] > 10**6
 
 
 def test_budgets_are_totals(tmp_path, capsys):
