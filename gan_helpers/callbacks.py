@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import math
 import time
+import zlib
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
@@ -110,7 +111,9 @@ class Checkpoints(Callback):
         self.saved = time.perf_counter()
 
 
-FRAME_STEPS = sorted({0, *(round(8 * 1.09**k) for k in range(150))})  # dense at first: most of learning happens there
+# Dense at first, where most of learning happens, but at least ten steps apart, for a frame may cost a third of a step;
+# by the step alone, so that a resumed run has the frames of an uninterrupted one.
+FRAME_STEPS = sorted({*range(0, 120, 10), *(round(120 * 1.09**k) for k in range(120))})
 COLUMNS_OF_CLASSES = 8  # images of each class
 
 
@@ -133,6 +136,7 @@ class Pictures(Callback):
                 path.unlink()
         self.z, self.labels = fixed_latents(trainer, self.count)
         self.last, self.drawn = -1, time.perf_counter()
+        self.history, self.written = f"step,{','.join(COLUMNS)}\n", 0  # history.csv, and how many steps are in it
         if trainer.step == 0:
             self.frame(trainer)
 
@@ -141,9 +145,11 @@ class Pictures(Callback):
         if trainer.step == self.last:
             return
         self.last = trainer.step
+        png = io.BytesIO()
         image = sheet(trainer.ema, self.z, self.labels)
-        save_atomically(self.folder / "frames" / f"{trainer.step:08d}.png", image.save)
-        save_atomically(self.folder / "samples.png", image.save)
+        image.save(png, "PNG", compress_type=zlib.Z_RLE)  # as small as by the default, in less than half of the time
+        for path in (self.folder / "frames" / f"{trainer.step:08d}.png", self.folder / "samples.png"):
+            save_atomically(path, lambda part: part.write_bytes(png.getvalue()))
 
     def step(self, trainer: Trainer) -> None:
         if trainer.step in FRAME_STEPS:
@@ -152,21 +158,22 @@ class Pictures(Callback):
             self.sheets(trainer)
 
     def sheets(self, trainer: Trainer) -> None:
-        history = trainer.history
+        """`losses.png` and `history.csv`."""
         if trainer.step:
             title = f"{trainer.recipe.name}: {trainer.step:,} steps, {trainer.seconds / 60:.1f} min"
             name, scores = read_scores(self.folder)
-            figure = curves(history, title, scores=scores, score_name=name)
+            figure = curves(trainer.history, title, scores=scores, score_name=name)
             save_atomically(self.folder / "losses.png", figure.savefig)
-        save_atomically(self.folder / "history.csv", lambda part: self.write_csv(part, history))
+        self.write_history(trainer)
         self.drawn = time.perf_counter()
 
-    @staticmethod
-    def write_csv(path: Path, history: dict[str, list[float]]) -> None:
-        with open(path, "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("step", *COLUMNS))
-            writer.writerows((i + 1, *row) for i, row in enumerate(zip(*history.values(), strict=True)))
+    def write_history(self, trainer: Trainer) -> None:
+        """`history.csv`, whole at any moment; only the steps since the last time have to be put into words."""
+        trainer.flush()
+        rows = enumerate(trainer.rows[self.written :], self.written + 1)
+        self.history += "".join(f"{step},{','.join(map(repr, row))}\n" for step, row in rows)
+        self.written = len(trainer.rows)
+        save_atomically(self.folder / "history.csv", lambda part: part.write_text(self.history, encoding="utf-8"))
 
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
@@ -223,6 +230,9 @@ def half(frame: Image.Image, by_class: bool) -> Image.Image:
 class Scores(Callback):
     """Every `every` steps `judge` scores the averaged generator: `scores.csv`; the best is kept as `best.safetensors`.
 
+    It is replaced by a better one only, judged by the score in its own header; a score that is no finite number leaves
+    a gap in `scores.csv` and its curve, and is never the best.
+
     Args:
         judge: generator → distance, with a `name` (see `evaluation.Judge`).
     """
@@ -243,9 +253,11 @@ class Scores(Callback):
             self.score(trainer)
 
     def score(self, trainer: Trainer) -> None:
-        value = self.judge(trainer.ema)
-        if all(value < old for _, old in self.scores):
-            checkpoints.save_best(trainer, self.folder / "best.safetensors", f"{self.judge.name} {value:.4g}")
+        with trainer.untimed():
+            value = float(self.judge(trainer.ema))
+        best = self.folder / "best.safetensors"
+        if math.isfinite(value) and value < checkpoints.best_score(best, self.judge.name):
+            checkpoints.save_best(trainer, best, self.judge.name, value)
         self.scores.append((trainer.step, value))
         save_atomically(self.folder / "scores.csv", self.write)
 
@@ -269,7 +281,10 @@ def read_scores(folder: Path) -> tuple[str, list[tuple[int, float]]]:
 
 
 class TensorBoard(Callback):
-    """Losses, and the grids that `Pictures` drew, for `tensorboard --logdir RUN`."""
+    """Losses, of the first 100 steps and then of every tenth, and the grids that `Pictures` drew.
+
+    Look at them with `tensorboard --logdir RUN`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -293,14 +308,22 @@ class TensorBoard(Callback):
             if step > self.written:
                 self.writer.add_scalar(name, value, step)
         for step, row in enumerate(trainer.rows[self.written :], self.written + 1):
-            for name, value in zip(COLUMNS, row, strict=True):
-                self.writer.add_scalar(name, value, step)
+            if step <= 100 or step % 10 == 0:
+                for name, value in zip(COLUMNS, row, strict=True):
+                    self.writer.add_scalar(name, value, step)
         self.written = len(trainer.rows)
 
     def image(self, trainer: Trainer) -> None:
+        """The frame of this step as the file has it: `add_image` would decode and encode it again."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
         path = self.folder / "frames" / f"{trainer.step:08d}.png"
         if path.exists():
-            self.writer.add_image("samples", np.array(Image.open(path)), trainer.step, dataformats="HWC")
+            with Image.open(path) as file:
+                width, height = file.size
+            picture = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())
+            summary = Summary(value=[Summary.Value(tag="samples", image=picture)])
+            self.writer.file_writer.add_summary(summary, trainer.step)
 
     def stop(self, trainer: Trainer) -> None:
         self.scalars(trainer)

@@ -167,11 +167,25 @@ def save(trainer: Trainer, folder: Path) -> Path:
     return last
 
 
-def save_best(trainer: Trainer, path: Path, score: str) -> None:
-    """Save only the generator that makes the pictures, with what an export's card tells, and its score in words."""
+def save_best(trainer: Trainer, path: Path, judge: str, value: float) -> None:
+    """Save only the generator that makes the pictures, with what an export's card tells, and its score in the header.
+
+    Raises:
+        CourseError: the disk is full; the best that stood at `path` still does.
+    """
     prefix = "ema." if trainer.recipe.ema else "generator."
     tensors = {prefix + name: t for name, t in trainer.ema.state_dict().items()}
-    write_atomically(path, tensors, about_run(trainer) | {"score": score})
+    write_atomically(path, tensors, about_run(trainer) | {"score": f"{judge} {value:.17g}"})
+
+
+def best_score(path: Path, judge: str) -> float:
+    """The score of a kept best generator, from its header; infinite where no whole file has one of that judge."""
+    try:
+        with safetensors.safe_open(path, "np") as file:
+            name, _, value = file.metadata()["score"].rpartition(" ")
+        return float(value) if name == judge and math.isfinite(float(value)) else math.inf
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def different(there: Recipe, here: Recipe) -> str:
@@ -326,6 +340,7 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         step, seconds = int(header["step"]), float(header["seconds"])
     except (KeyError, ValueError):
         raise CourseError(f"{path} is no run's checkpoint: its step or seconds is missing or damaged.") from None
+    judge, _, value = header.get("score", "").rpartition(" ")  # see save_best
     if out.with_suffix(".md").exists() and not out.exists():
         raise CourseError(f"{out.with_suffix('.md')} is there and no card of {out.name}: choose another name.")
     prefix = "ema." if recipe.ema else "generator."
@@ -345,7 +360,7 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         "images_seen": step * recipe.batch_size * recipe.d_steps,
         "minutes": round(seconds / 60, 1),
         "machine": header.get("machine", ""),
-        **({"chosen_by": header["score"]} if "score" in header else {}),
+        **({"chosen_by": f"{judge} {float(value):.4g}"} if value else {}),
         "parameters": models.count_parameters(load_generator(path)),
         **texts,
     }

@@ -68,7 +68,10 @@ def opened(recipe: Recipe, sources: dict[str, str]) -> data.ImageSet:
 
 
 def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> None:
-    """Measure each recipe's rate on this machine, which should be idle, and write width and steps to `plan.json`."""
+    """Measure each recipe's bare step on this machine, which should be idle; write width and steps to `plan.json`.
+
+    Its images/s are the step's alone, to plan by; a run's own stand in its card.
+    """
     found = json.loads(PLAN.read_text("utf-8")) if PLAN.exists() else {}
     for name in names:
         whole = recipes.get(name)
@@ -114,8 +117,11 @@ def train(names: list[str], sources: dict[str, str]) -> None:
 def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, planned: dict) -> None:
     """Write the best generator of a run, with its card, to where the shipped ones lie."""
     jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
+    header = checkpoints.read(checkpoints.find(folder))[1]  # of the last checkpoint: the whole run
+    seconds, seen = float(header["seconds"]), int(header["step"]) * recipe.batch_size * recipe.d_steps
     card = {
-        "minutes": f"{MINUTES[name]} in all on the idle machine, at {planned['images_per_second']} images/s",
+        "minutes_of_the_run": round(seconds / 60, 1),
+        "images_per_second": round(seen / seconds),
         "data": f"{images.name}, {len(images):,} training images{jpeg}",
         "licence": "MIT, as the code" if images.shareable else LICENCES[kind_of(recipe)],
         "limits": LIMITS[kind_of(recipe)].replace("32x32", f"{recipe.image_size}x{recipe.image_size}", 1),
@@ -152,8 +158,9 @@ COLUMNS = (
 NOTES = """\
 FD and KD: Fréchet and kernel distance through a small network of this course, to be compared within a data set only, ±
 over fresh samples of one training run (another seed of training would move them more); the *best* generator of a run by
-its scores in training beside the *last*. Parameters and images seen are those of the generator that was kept; images/s
-and minutes are the whole run's.
+its scores in training beside the *last*. Parameters and images seen are those of the generator that was kept. Images/s
+and minutes are of the whole run: its steps, averages, pictures, history and saves, without the scoring. Runs that did
+not note them yet show no rate, and the minutes that they were planned for.
 
 **This is not the official FID**, which needs Inception's weights and 50,000 images. With a GPU, at the recipe's full
 width and length: `python -m gan_helpers train NAME --out runs/NAME-full`, then `python -m gan_helpers evaluate
@@ -164,8 +171,7 @@ MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     """The shipped generators among `names` (all), best distance first, set by set; and their table in Markdown."""
-    kept, planned = (json.loads(path.read_text("utf-8")) for path in (BOARD, PLAN))
-    shipped = checkpoints.shipped()
+    kept, shipped = json.loads(BOARD.read_text("utf-8")), checkpoints.shipped()
     scores = {
         name: {which: {k: evaluation.Score(**s) for k, s in found.items()} for which, found in kept[name].items()}
         for name in names or MINUTES
@@ -188,8 +194,8 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
             *(f"{best[metric].value:.2f}" for metric in ("precision", "recall", "copying")),
             f"{card['parameters'] / 1e6:.1f} M",
             f"{card['images_seen']:,}",
-            f"{planned[name]['images_per_second']}",
-            f"{MINUTES[name]}",
+            f"{card.get('images_per_second', '—')}",
+            f"{card.get('minutes_of_the_run', MINUTES[name])}",
         )
         lines.append("| " + " | ".join(cells) + " |")
         score = best["frechet"]

@@ -53,6 +53,19 @@ def smooth(values: list[float], keep: float = 0.95) -> np.ndarray:
     return out
 
 
+def thinned(values: list[float], points: int = 500) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """A curve in at most `points` blocks of neighbouring steps: of each the last step (from 1), mean, lowest, highest.
+
+    Up to `points` steps a block is one step.
+    """
+    values = np.asarray(values, dtype=float)
+    every = max(1, math.ceil(len(values) / points))
+    starts = np.arange(0, len(values), every)
+    ends = np.minimum(starts + every, len(values))
+    mean, low, high = (f.reduceat(values, starts) for f in (np.add, np.minimum, np.maximum))
+    return ends, mean / (ends - starts), low, high
+
+
 def curves(
     history: dict[str, list[float]],
     title: str = "",
@@ -62,10 +75,12 @@ def curves(
 ):
     """Losses above, mean D(x) and D(G(z)) below, then scores, against steps; faint raw values under a smooth line.
 
+    Above 500 steps it draws blocks of steps (see `thinned`): means in the smooth line, the range in the faint one.
+
     Args:
         history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
         mark: a step to mark with a vertical line.
-        scores: (step, distance) pairs; the best one is marked.
+        scores: (step, distance) pairs; the best one is marked; a distance that is not finite leaves a gap.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -78,9 +93,10 @@ def curves(
     lines = [(above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--")]
     if scored:
         steps, values = zip(*scores, strict=True)
-        step, best = min(scores, key=lambda pair: pair[1])
         panels[-1].plot(steps, values, ".-", color=GREEN, label=score_name)
-        panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
+        if finite := [pair for pair in scores if math.isfinite(pair[1])]:
+            step, best = min(finite, key=lambda pair: pair[1])
+            panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
         panels[-1].set(ylabel="lower is better", ylim=(0, None))
     for below in rest[:both]:
         lines += [
@@ -89,9 +105,9 @@ def curves(
         ]
         below.set(ylabel="sigmoid of D's logit", ylim=(0, 1))
     for axes, column, label, colour, style in lines:
-        steps = np.arange(1, len(history[column]) + 1)
-        axes.plot(steps, history[column], color=colour, alpha=0.2, linewidth=0.6)
-        axes.plot(steps, smooth(history[column]), style, color=colour, label=label)
+        steps, mean, low, high = thinned(history[column])
+        axes.plot(steps.repeat(2), np.stack([low, high], 1).ravel(), color=colour, alpha=0.2, linewidth=0.6)
+        axes.plot(steps, smooth(mean), style, color=colour, label=label)
     above.set_ylabel("loss")
     panels[-1].set_xlabel("step (generator updates)")
     for axes in panels:

@@ -57,7 +57,7 @@ def train(
 
     Returns:
         The trainer, with its `generator` and `discriminator`, `ema`, which makes the pictures, and `history`, the
-        curves. Ctrl-C saves and returns too.
+        curves. Ctrl-C saves and returns too; a second one, while it scores or draws, saves and interrupts.
 
     Raises:
         CourseError: no such recipe, a folder that holds another run or other files, data that don't fit, a full disk.
@@ -80,9 +80,10 @@ def train(
                 pictures.start(trainer), pictures.stop(trainer)
             return trainer
         own = [cb.Progress()] if progress else []
+        own.append(cb.Checkpoints(folder, save_every))  # before the judge, who may take his time
         if judge:
             own.append(cb.Tolerant(cb.Scores(folder, judge, score_every)))
-        own += [cb.Checkpoints(folder, save_every), pictures, cb.Tolerant(cb.TensorBoard(folder))]
+        own += [pictures, cb.Tolerant(cb.TensorBoard(folder))]
         try:
             trainer.fit([*own, *callbacks])
         except Diverged as error:
@@ -91,9 +92,9 @@ def train(
                 f"{error}\nThe last good state is kept in {good}. Start in a new folder with such a change: "
                 "this run would diverge again."
             ) from None
-        except Exception:
-            if trainer.between_steps:  # a callback failed: the state is whole, so keep it
-                checkpoints.save(trainer, folder)
+        except (Exception, KeyboardInterrupt):
+            if trainer.between_steps and len(trainer.history["d_loss"]) == trainer.step:
+                checkpoints.save(trainer, folder)  # a callback failed or was interrupted: the state is whole
             raise
     if not trainer.finished:
         print(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")

@@ -192,7 +192,10 @@ class Trainer:
     Attributes:
         generator, discriminator: the nets in training.
         ema: the averaged generator that makes the pictures (the generator itself where the recipe has no EMA).
-        step: generator updates so far.   seconds: training time so far.
+        step: generator updates so far.
+        seconds: training time so far, which `minutes`, decay and cards go by: the steps and the upkeep that any run has
+            (averages, pictures, history, saves), so that a minute is one on the clock. Not counted is what happens
+            `untimed`, above all scoring: a run must not be shorter, or decay sooner, because somebody judges it.
         history: column name → list of floats, one for each step.
         class_names: names of the classes that the recipe uses, in label order; () if it uses none.
 
@@ -249,6 +252,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
         self.step, self.seconds, self.between_steps = 0, 0.0, True
         self.recorded = Recorded(self) if can_be_recorded(self) else None
+        self._began = 0.0  # when this run would have begun, had it never been interrupted
         self.scores, self.score_name = [], "distance"  # (step, value) pairs, where somebody judges as it trains
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
         if recipe.steps is not None:
@@ -441,6 +445,20 @@ class Trainer:
                     raise Diverged(f"The run diverged at step {len(self.rows) + 1}: {values}. {ADVICE}")
                 self.rows.append(row)
 
+    @contextmanager
+    def untimed(self):
+        """Inside, the clock of `seconds` stands still: for a judge in a callback.
+
+        Raises:
+            Diverged: a loss is no longer finite.
+        """
+        self.flush()  # what the device has yet to do is training
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._began += time.perf_counter() - began
+
     def fit(self, callbacks=()) -> Trainer:
         """Train until the budget is used, or Ctrl-C (a notebook's stop button) asks to stop after the current step.
 
@@ -452,10 +470,10 @@ class Trainer:
         with Interrupt() as interrupt:
             for callback in callbacks:
                 callback.start(self)
-            began = time.perf_counter() - self.seconds
+            self._began = time.perf_counter() - self.seconds
             while not (self.finished or interrupt.asked):
                 self._on_device.append(self.train_step())
-                self.seconds = time.perf_counter() - began
+                self.seconds = time.perf_counter() - self._began
                 if self.step % 50 == 0 or self.device.type == "cpu":  # elsewhere it would wait for the device
                     self.flush()
                 for callback in callbacks:

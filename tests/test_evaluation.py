@@ -217,6 +217,79 @@ def test_scores_go_on_after_a_resume(tmp_path):
     ]
 
 
+class Judge:
+    """Gives the values that it was made with, one a call; None interrupts."""
+
+    name = "FD(test)"
+
+    def __init__(self, *values):
+        self.values = iter(values)
+
+    def __call__(self, generator):
+        if (value := next(self.values)) is None:
+            raise KeyboardInterrupt
+        return value
+
+
+def scored(folder, steps, *values):
+    """A run of the folder up to that step, scored every second one; the step of the best that it keeps."""
+    runs.train(
+        TINY.but(steps=steps), data.load("faces"), folder, judge=Judge(*values), score_every=2,
+        resume=folder.exists(), device="cpu", progress=False,
+    )  # fmt: skip
+    best = folder / "best.safetensors"
+    return int(checkpoints.read(best)[1]["step"]) if best.exists() else None
+
+
+def test_the_kept_best_outlives_a_lost_table_of_scores(tmp_path):
+    folder = tmp_path / "run"
+    assert scored(folder, 4, 1.00004, 9.0) == 2
+    (folder / "scores.csv").unlink()
+    assert scored(folder, 6, 9.0) == 2
+    assert scored(folder, 8, 1.00003) == 8  # the header has all digits
+    (folder / "best.safetensors").write_bytes((folder / "best.safetensors").read_bytes()[:-9])
+    assert scored(folder, 10, 9.0) == 10  # a damaged one is none
+
+
+def test_a_score_that_is_no_number_is_written_down_and_never_the_best(tmp_path):
+    folder = tmp_path / "run"
+    assert scored(folder, 2, float("nan")) is None
+    assert scored(folder, 6, 5.0, float("-inf")) == 4
+    assert (folder / "scores.csv").read_text().split() == ["step,FD(test)", "2,nan", "4,5.0", "6,-inf"]
+
+
+def test_the_old_best_stays_where_the_new_one_cannot_be_written(tmp_path, monkeypatch, capsys):
+    folder, save_file = tmp_path / "run", checkpoints.save_file
+    assert scored(folder, 2, 5.0) == 2
+    before = (folder / "best.safetensors").read_bytes()
+
+    def full(tensors, path, header):
+        save_file(tensors, path, header)
+        if "best" in path.name:
+            path.write_bytes(path.read_bytes()[:100])
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    assert scored(folder, 4, 1.0) == 2 and "Scores stopped" in capsys.readouterr().out
+    assert (folder / "best.safetensors").read_bytes() == before and not list(folder.glob(".best*"))
+
+
+def test_a_run_is_saved_before_it_is_judged_and_when_the_judge_is_interrupted(tmp_path):
+    seen, folder = [], tmp_path / "run"
+
+    class Looking(Judge):
+        def __call__(self, generator):
+            seen.append(checkpoints.read(folder / "checkpoint.safetensors")[1]["step"])
+            return super().__call__(generator)
+
+    options = dict(score_every=2, device="cpu", progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        runs.train(TINY, data.load("faces"), folder, judge=Looking(3.0, None), save_every=1e9, **options)
+    assert seen == ["0", "0"] and checkpoints.read(folder / "checkpoint.safetensors")[1]["step"] == "4"
+    runs.train(TINY, data.load("faces"), folder, judge=Looking(1.0), save_every=0.0, resume=True, **options)
+    assert seen == ["0", "0", "6"]
+
+
 def test_a_judge_prefers_faces_to_noise():
     judge = evaluation.Judge("faces", n=200)
     assert judge.name == "FD(faces-net)"

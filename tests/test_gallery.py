@@ -47,6 +47,8 @@ def test_plan_train_and_board(small, capsys):
         and "FD(fashion-net)" in generator.card["chosen_by"]
     )
     assert "9,000 training images" in generator.card["data"] and (small / "images" / "tiny.gif").stat().st_size < 2e6
+    header = checkpoints.read(small / "runs" / "gallery" / "tiny" / "checkpoint.safetensors")[1]
+    assert generator.card["images_per_second"] == round(10 * 8 / float(header["seconds"]))  # the run's, not the step's
     before = (small / "generators" / "tiny.safetensors").stat().st_mtime_ns
     assert gallery.main(["train", *sources]) == 0  # it is shipped: nothing to do
     assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
@@ -58,6 +60,8 @@ def test_plan_train_and_board(small, capsys):
     assert gallery.main(["board"]) == 0
     shown = capsys.readouterr().out
     assert "| [`tiny`](data/generators/tiny.md) |" in shown and "fashion-held-out, 1,000 images" in shown
+    rate, minutes = (generator.card[key] for key in ("images_per_second", "minutes_of_the_run"))
+    assert f"| {rate} | {minutes} |\n" in shown
     assert (small / "images" / "gallery.png").exists()
     text = readme.read_text()
     assert '<img src="images/tiny.gif"' in text and "form from noise" in text  # with alternative text

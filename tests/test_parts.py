@@ -172,6 +172,18 @@ def test_smooth_is_unbiased_for_a_constant():
     np.testing.assert_allclose(plots.smooth([3.0] * 20), 3)
 
 
+def test_a_long_curve_is_thinned_to_blocks_that_hide_no_peak():
+    values = [0.0] * 1201
+    values[700] = 9.0
+    steps, mean, low, high = plots.thinned(values, 400)
+    assert len(steps) == 301 and steps[:2].tolist() == [4, 8] and steps[-1] == 1201
+    assert high.max() == 9 and high[175] == 9 and mean[175] == 9 / 4 and low.max() == 0
+    for part in plots.thinned([3.0, 1.0])[1:]:
+        assert part.tolist() == [3, 1]  # a short one stays as it is
+    drawn = plots.curves({"d_loss": values, "g_loss": values}).axes[0].lines
+    assert max(len(line.get_xdata()) for line in drawn) <= 1000 and drawn[0].get_ydata().max() == 9
+
+
 FRAMES = [Image.fromarray(np.full((32, 48, 3), (i * 9, 255 - i * 9, 60), np.uint8)) for i in range(20)]
 
 

@@ -175,6 +175,51 @@ def test_a_run_killed_before_its_pictures_gets_them(tmp_path):
     assert (tmp_path / "run" / "training.gif").exists()
 
 
+class Clock:
+    """Stands in for the clock: a step takes 2 s, a callback's `step` 1 s and a judge's verdict a minute."""
+
+    name = "FD(test)"
+
+    def __init__(self, monkeypatch):
+        self.now, real = 0.0, Trainer.train_step
+
+        def train_step(trainer):
+            self.take(2)
+            return real(trainer)
+
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)
+        monkeypatch.setattr(Trainer, "train_step", train_step)
+
+    def take(self, seconds):
+        self.now += seconds
+
+    def start(self, trainer): ...
+    def stop(self, trainer): ...
+    def step(self, trainer):
+        self.take(1)
+
+    def __call__(self, generator):
+        self.take(60)
+        return 1.0
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_training_seconds_are_without_the_judge(tmp_path, monkeypatch, judged):
+    """A budget in minutes makes as many steps with a slow judge as without, and also when it was interrupted."""
+    clock, recipe = Clock(monkeypatch), TINY.but(minutes=0.5, decay=0.5)
+    options = dict(device="cpu", progress=False, callbacks=[clock], judge=clock if judged else None, score_every=2)
+    whole = runs.train(recipe, SET, tmp_path / "whole", **options)
+    assert (whole.step, whole.seconds) == (11, 32)  # 2 + 10 x (1 + 2)
+    assert clock.now == 33 + 360 * judged
+    runs.train(recipe.but(steps=4), SET, tmp_path / "cut", **options)
+    assert float(checkpoints.read(tmp_path / "cut" / "checkpoint.safetensors")[1]["seconds"]) == 11
+    again = Trainer(recipe, IMAGES, "cpu")
+    runs.restore_newest(again, tmp_path / "cut")
+    assert (again.step, again.seconds) == (4, 11)
+    again.fit([clock])
+    assert (again.step, again.seconds) == (11, 31)  # what followed the last step before the cut is not in
+
+
 def test_a_failing_callback_loses_nothing_and_pictures_cost_no_run(tmp_path, monkeypatch, capsys):
     class Fail(callbacks.Callback):
         def step(self, trainer):
@@ -237,7 +282,36 @@ def test_tensorboard_logs_hold_losses_and_grids(tmp_path):
 
     runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
     log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
-    assert len(log.Scalars("g_loss")) == 6 and log.Images("samples")
+    assert len(log.Scalars("g_loss")) == 6
+    (first, last), drawn = log.Images("samples"), tmp_path / "run" / "frames"
+    assert (first.step, last.step) == (0, 6) and (first.width, first.height) == (8 * 18 - 2, 8 * 18 - 2)
+    assert last.encoded_image_string == (drawn / "00000006.png").read_bytes()
+
+
+def test_history_is_written_whole_and_logged_sparsely(tmp_path):
+    """With rows of old, one after a resume, and many: `history.csv` has all, TensorBoard every tenth beyond 100."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer, rng = Trainer(TINY, IMAGES, "cpu"), np.random.default_rng(0)
+    pictures, log = callbacks.Pictures(tmp_path), callbacks.TensorBoard(tmp_path)
+    for end in (49, 50, 150):
+        pictures.start(trainer)
+        log.start(trainer)
+        for _ in range(2):
+            trainer.rows += rng.normal(size=(end - len(trainer.rows), 4)).tolist()[: end // 2 + 1]
+            trainer.step = len(trainer.rows)
+            pictures.write_history(trainer)
+        log.stop(trainer)
+    table = np.loadtxt(tmp_path / "history.csv", delimiter=",", skiprows=1)
+    assert (table[:, 0] == np.arange(1, 151)).all() and (table[:, 1:] == trainer.rows).all()
+    written = EventAccumulator(str(tmp_path / "tensorboard")).Reload().Scalars("g_loss")
+    assert [event.step for event in written] == [*range(1, 101), 110, 120, 130, 140, 150]
+
+
+def test_frames_are_dense_at_first_but_never_slow_the_run():
+    steps = np.array(callbacks.FRAME_STEPS)
+    assert steps[0] == 0 and np.diff(steps).min() >= 10
+    assert (np.diff(steps)[steps[:-1] >= 120] < 0.1 * steps[1:][steps[:-1] >= 120]).all() and steps[-1] > 10**6
 
 
 def test_budgets_are_totals(tmp_path, capsys):
