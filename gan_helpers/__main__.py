@@ -62,8 +62,8 @@ def train(o: argparse.Namespace) -> int:
             recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options
         )
     print(f"{recipe.name} on {images}, in {folder}")
-    scoring = {"judge": judge, "score_every": o.score_every}
-    trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **scoring)
+    options = {"judge": judge, "score_every": o.score_every, "threads": o.threads}
+    trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **options)
     for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
         if (folder / name).exists():
             print(f"{what:<10} {folder / name}")
@@ -242,6 +242,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend",
                    help=f"change the recipe: {', '.join(recipes.FIELDS[2:])}")  # fmt: skip
     c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    c.add_argument("--threads", type=int, help="of the CPU (default: the checkpoint's, or the fastest of a short test)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     c.add_argument("--fallback", choices=("faces", "fashion"), help="the embedded set to use where a download fails")
     c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import math
+import statistics
 import time
 import zlib
 from pathlib import Path
@@ -89,6 +90,37 @@ class Progress(Callback):
 
     def stop(self, trainer: Trainer) -> None:
         self.bar.close()
+
+
+class Slowdown(Callback):
+    """Says once, on the CPU, that steps take three times as long as in the run's best stretch of about 20 seconds.
+
+    Of each stretch the median step counts, so that a picture or a score between two steps does not.
+
+    Args:
+        seconds: length of a stretch, which holds 5 steps or more.   clock: a function that tells the seconds.
+    """
+
+    def __init__(self, seconds: float = 20.0, clock=time.perf_counter) -> None:
+        self.seconds, self.clock = seconds, clock
+
+    def start(self, trainer: Trainer) -> None:
+        self.steps, self.best, self.told = [], float("inf"), trainer.device.type != "cpu"
+        self.last = self.clock()
+
+    def step(self, trainer: Trainer) -> None:
+        self.steps.append(self.clock() - self.last)
+        self.last += self.steps[-1]
+        if self.told or len(self.steps) < 5 or sum(self.steps) < self.seconds:
+            return
+        median, self.steps = statistics.median(self.steps), []
+        self.best = min(self.best, median)
+        if median > 3 * self.best:
+            self.told = True
+            banner(
+                f"A step takes {median:.2g} s now and took {self.best:.2g} s: other programs use this machine's cores. "
+                "If they go on, stop this run and resume it with --threads 1 (in Python: threads=1)."
+            )
 
 
 class Checkpoints(Callback):

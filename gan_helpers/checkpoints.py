@@ -18,8 +18,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from . import models
-from .data import DATA, at_home
+from . import models, precision
+from .data import DATA, at_home, banner
 from .errors import CourseError, nearest
 from .files import move
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -135,8 +135,9 @@ def about_run(trainer: Trainer) -> dict[str, str]:
 
 
 def machine(trainer: Trainer) -> str:
-    """Device, threads and PyTorch version, for cards."""
+    """Device, its precision on a CPU where that is not float32, threads and PyTorch version, for cards."""
     name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else trainer.device.type
+    name += " in bfloat16" if trainer.bfloat16 else ""
     threads, system = torch.get_num_threads(), f"{platform.system()} {platform.machine()}"
     return f"{name}, {threads} threads, {system}, PyTorch {torch.__version__}"
 
@@ -156,6 +157,7 @@ def save(trainer: Trainer, folder: Path) -> Path:
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     scaler = json.dumps(trainer.scaler.state_dict())
     header = about_run(trainer) | {"images": trainer.batches.fingerprint, "scaler": scaler}
+    header |= {"bfloat16": json.dumps(trainer.bfloat16), "threads": str(torch.get_num_threads())}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
     try:
@@ -203,6 +205,9 @@ def candidates(folder: Path) -> list[Path]:
 def restore(trainer: Trainer, path: Path) -> None:
     """Put a saved run into a fresh trainer of the same recipe (budget and device may differ).
 
+    A run on the CPU goes on in the precision that it had, and `trainer.threads` tells the number of threads that it
+    had: only with both does it go on bit for bit. A processor without bfloat16 goes on in float32, and says so.
+
     Raises:
         CourseError: damaged file, another recipe, or other data than the run was trained on.
     """
@@ -211,6 +216,7 @@ def restore(trainer: Trainer, path: Path) -> None:
         raise CourseError(f"{path} is of another run ({changed}).")
     try:
         step, seconds, history = int(header["step"]), float(header["seconds"]), tensors["history"]
+        threads = int(header["threads"]) if "threads" in header else None  # an older run keeps none
         good = (
             step >= 0 and 0 <= seconds < math.inf and history.shape == (step, len(COLUMNS)) and history.isfinite().all()
         )
@@ -224,7 +230,12 @@ def restore(trainer: Trainer, path: Path) -> None:
         raise CourseError(f"{path} was trained on other images than the data set holds now.")
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)
-    trainer.step, trainer.seconds, trainer.rows = step, seconds, history.tolist()
+    trainer.step, trainer.seconds, trainer.rows, trainer.threads = step, seconds, history.tolist(), threads
+    if header.get("bfloat16") == "true" and trainer.device.type == "cpu":
+        if precision.supported():
+            trainer.use_bfloat16()
+        else:
+            banner("This run began in bfloat16, which this processor does not compute in: it goes on in float32.")
     if trainer.scaler.is_enabled() and (state := json.loads(header["scaler"])):  # empty from a run without float16
         trainer.scaler.load_state_dict(state)
 

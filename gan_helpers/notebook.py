@@ -44,6 +44,11 @@ class Here:
         return gpu if self.gpu else cpu
 
 
+def fast() -> bool:
+    """Whether the environment variable GAN_COURSE_FAST asks for the shortest run."""
+    return os.environ.get("GAN_COURSE_FAST", "0") not in ("", "0")
+
+
 def setup_notebook() -> Here:
     """Find the device, print one line about it, and return it together with the way to pick settings that fit."""
     import torch
@@ -53,7 +58,7 @@ def setup_notebook() -> Here:
     device = pick_device("auto").type
     name = {"cuda": "an NVIDIA GPU", "mps": "an Apple GPU", "cpu": "no GPU: the short settings are chosen"}[device]
     print(f"The course is ready: PyTorch {torch.__version__.partition('+')[0]}, {name}.")
-    return Here(device, os.environ.get("GAN_COURSE_FAST", "0") not in ("", "0"))
+    return Here(device, fast())
 
 
 def show_samples(source: str | Path, n: int = 64, seed: int = 0, kind: str | None = None):

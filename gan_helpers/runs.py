@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from . import callbacks as cb
-from . import checkpoints, data, recipes
+from . import checkpoints, data, precision, recipes
 from .errors import CourseError
 from .files import save_atomically
+from .notebook import fast
 from .recipes import BUDGETS, RECIPES, Recipe
+from .threads import choose, cores, using
 from .training import Diverged, Trainer
 
 KEPT = "recipe.json"
@@ -42,6 +47,7 @@ def train(
     judge=None,
     score_every: int = 500,
     progress: bool = True,
+    threads: int | None = None,
 ) -> Trainer:
     """Train `recipe` in a run folder that loses nothing: checkpoints, grid, curves, GIF, history and TensorBoard logs.
 
@@ -54,6 +60,12 @@ def train(
         save_every: seconds between checkpoints.
         judge: generator → distance, for example `evaluation.Judge(held_out_images)`, asked every `score_every` steps:
             the scores go under the loss curves, and the best generator is kept as `best.safetensors`.
+
+        threads: of the CPU, inside this call; None goes on with a checkpoint's number, or measures which is fastest.
+
+    A new run on the CPU also tries bfloat16 where the recipe's `amp` and the processor allow it. Both choices are kept
+    in the checkpoint, for the numbers of a run depend on them, and both take about a second; with the environment
+    variable GAN_COURSE_FAST a run skips them: float32, and PyTorch's number of threads.
 
     Returns:
         The trainer, with its `generator` and `discriminator`, `ema`, which makes the pictures, and `history`, the
@@ -79,13 +91,15 @@ def train(
             if not (folder / "training.gif").exists():  # killed while it drew them
                 pictures.start(trainer), pictures.stop(trainer)
             return trainer
-        own = [cb.Progress()] if progress else []
+        own = [cb.Slowdown(), *([cb.Progress()] if progress else [])]
         own.append(cb.Checkpoints(folder, save_every))  # before the judge, who may take his time
         if judge:
             own.append(cb.Tolerant(cb.Scores(folder, judge, score_every)))
         own += [pictures, cb.Tolerant(cb.TensorBoard(folder))]
         try:
-            trainer.fit([*own, *callbacks])
+            with using(number_of_threads(trainer, threads)):
+                choose_precision(trainer)
+                trainer.fit([*own, *callbacks])
         except Diverged as error:
             good = checkpoints.candidates(folder)[0]
             raise Diverged(
@@ -99,6 +113,31 @@ def train(
     if not trainer.finished:
         print(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
     return trainer
+
+
+def number_of_threads(trainer: Trainer, wanted: int | None) -> int | None:
+    """For the whole run: what is wanted, what its checkpoint keeps, or the fastest. None leaves PyTorch's number."""
+    if wanted is None and trainer.step and trainer.threads and trainer.threads > cores():
+        data.banner(
+            f"This run began with {trainer.threads} threads, and this process may use {cores()} of the cores: "
+            f"--threads {cores()} (in Python: threads={cores()}) is faster, and rounds otherwise."
+        )
+    if wanted or trainer.step or trainer.device.type != "cpu" or fast():
+        return trainer.threads if wanted is None else wanted
+    return choose()
+
+
+def choose_precision(trainer: Trainer) -> None:
+    """Put a new float32 run on the CPU into bfloat16, if its recipe allows that and a test finds it right and faster.
+
+    A run that goes on keeps what it has.
+    """
+    on_cpu = trainer.device.type == "cpu" and trainer.dtype == torch.float32
+    if trainer.recipe.amp and on_cpu and not trainer.step and not fast():
+        alike = trainer.recipe.but(name="", about="", seed=0, steps=0)  # what a run's speed does not depend on
+        if precision.pays(alike, torch.get_num_threads()):
+            trainer.use_bfloat16()
+            print("It computes in bfloat16, which is faster here; amp=False keeps float32.", file=sys.stderr)
 
 
 def recipe_of(folder: Path) -> Recipe:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import models
+from . import models, precision
 from .augment import diff_augment, flip
 from .errors import CourseError
 from .losses import LOSSES, gradient_penalty, r1_penalty
@@ -198,6 +198,7 @@ class Trainer:
             `untimed`, above all scoring: a run must not be shorter, or decay sooner, because somebody judges it.
         history: column name → list of floats, one for each step.
         class_names: names of the classes that the recipe uses, in label order; () if it uses none.
+        bfloat16: whether it computes so on the CPU.   threads: the number that its checkpoint keeps, or None.
 
     Raises:
         CourseError: images or labels don't fit the recipe, or the device is not there.
@@ -250,6 +251,7 @@ class Trainer:
         half = torch.bfloat16 if amp and torch.cuda.get_device_capability(self.device)[0] >= 8 else torch.float16
         self.autocast = torch.autocast(self.device.type if amp else "cpu", half if amp else None, enabled=amp)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
+        self.bfloat16, self.threads = False, None  # on the CPU: what `runs.train` chose, or the checkpoint keeps
         self.step, self.seconds, self.between_steps = 0, 0.0, True
         self.recorded = Recorded(self) if can_be_recorded(self) else None
         self._began = 0.0  # when this run would have begun, had it never been interrupted
@@ -267,6 +269,10 @@ class Trainer:
     def rate(self, lr: float) -> float | Tensor:
         """A learning rate as the optimiser wants it: on CUDA a tensor, so that it can change in place."""
         return torch.tensor(lr, device=self.device) if self.device.type == "cuda" else lr
+
+    def use_bfloat16(self) -> None:
+        """From the next step on, make the products of a float32 run on the CPU in bfloat16 (see `precision`)."""
+        self.bfloat16, self.autocast = True, precision.autocast()
 
     def place(self, net: nn.Module) -> nn.Module:
         return net.to(self.device, self.dtype).to(memory_format=self.memory_format)
