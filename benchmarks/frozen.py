@@ -11,58 +11,51 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
-from gan_helpers import checkpoints, evaluation, features
-from gan_helpers.gallery import kind_of
+from gan_helpers import checkpoints, evaluation, features, gallery
 
 HERE = Path(__file__).parent / "results" / "today"
-DRAWS = 5
-T = 2.776  # Student's t of 95 % for five draws, 4 degrees of freedom
 
 
 def measure(name: str, source: str, out: Path, judges: list[str]) -> None:
-    """Score one generator by the judges, imagenet and the course's own network by default; others' scores stay."""
-    net, path = checkpoints.load_generator(name), out / f"{name}.json"
+    """Score one generator by the judges, by default those of the board; what others said of it stays."""
+    path, recipe = out / f"{name}.json", checkpoints.load_generator(name).recipe
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    for network in judges or (features.IMAGENET, features.own_of(kind_of(net.recipe), net.recipe.channels)):
-        scores = evaluation.evaluate(name, source, network=network, draws=DRAWS, progress=False)
-        found[network] = {metric: asdict(score) for metric, score in scores.items()}
-        print(name, *(str(score) for score in scores.values()), sep="\n  ", flush=True)
+    found |= gallery.judged(name, source, judges or gallery.judges_of(recipe))
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    print(name, {network: {k: s["value"] for k, s in scores.items()} for network, scores in found.items()}, flush=True)
 
 
-def cell(scores: dict, network: str, metric: str, scale: float = 1) -> str:
-    """Mean and half the 95 % interval of the mean over draws, or a dash."""
-    if metric not in scores[network]:
-        return "-"
+def cell(scores: dict, network: str, metric: str, scale: float = 1.0) -> str:
+    """Mean and half the 95 % interval of the mean over draws; what real images score, in brackets."""
+    if metric not in scores.get(network, {}):
+        return "—"
     score = evaluation.Score(**scores[network][metric])
-    floor = f" ({scale * score.floor:.3g})" if score.floor is not None else ""
-    return f"{scale * score.value:.4g} ± {scale * T * score.spread / DRAWS**0.5:.2g}{floor}"
+    floor = f" ({scale * score.floor:.2f})" if score.floor is not None else ""
+    return gallery.interval(score, scale, 2) + floor
 
 
 def table(out: Path) -> str:
-    """All that was measured, as Markdown; real training images among the reporting ones in brackets."""
+    """All that was measured, as Markdown."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(out.glob("*.json"))}
-    lines = [
-        "| generator | images | 1000 KD(imagenet) | FD(imagenet) | own network | 1000 KD | FD | precision | recall |",
-        "|---" * 9 + "|",
-    ]
+    heads = "generator, images, 1000 KD(imagenet), FD(imagenet), own network, 1000 KD, FD, precision, recall".split(
+        ", "
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, scores in found.items():
-        own = next(network for network in scores if network != features.IMAGENET)
-        first = scores[features.IMAGENET]["kernel"]
+        own = next((network for network in scores if network != features.IMAGENET), "—")
+        first = scores[features.IMAGENET]
         cells = (
             name,
-            f"{first['n']:,} at {first['pixels']}",
+            f"{first['kernel']['n']:,} at {first['kernel']['pixels']}",
             cell(scores, features.IMAGENET, "kernel", 1000),
             cell(scores, features.IMAGENET, "frechet"),
             own,
             cell(scores, own, "kernel", 1000),
             cell(scores, own, "frechet"),
-            f"{scores[features.IMAGENET]['precision']['value']:.2f}",
-            f"{scores[features.IMAGENET]['recall']['value']:.2f}",
+            *(f"{first[metric]['value']:.2f}" for metric in ("precision", "recall")),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -81,7 +74,7 @@ def main() -> int:
         return 0
     sources = dict(pair.split("=", 1) for pair in o.data)
     for name in o.names or checkpoints.shipped():
-        kind = kind_of(checkpoints.load_generator(name).recipe) if name in checkpoints.shipped() else ""
+        kind = gallery.kind_of(checkpoints.load_generator(name).recipe) if name in checkpoints.shipped() else ""
         measure(name, sources.get(kind, kind), o.out, o.network)
     return 0
 

@@ -58,9 +58,7 @@ def train(o: argparse.Namespace) -> int:
     if o.score_every:
         from .evaluation import Judge
 
-        judge = Judge(
-            recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options
-        )
+        judge = Judge(recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options)
     print(f"{recipe.name} on {images}, in {folder}")
     options = {"judge": judge, "score_every": o.score_every, "threads": o.threads}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **options)
@@ -268,8 +266,8 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--n", type=int, help="images to score (default: as many as are held out, at most 10,000)")
     c.add_argument("--metrics", help="comma-separated, of frechet, kernel, precision, recall, density, coverage, "
                    "classifier, copying")  # fmt: skip
-    c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, or a network of the "
-                   "course such as faces-net")  # fmt: skip
+    c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, "
+                   "or a network of the course such as faces-net")  # fmt: skip
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images of the data set that cannot be read")
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")

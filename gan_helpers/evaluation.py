@@ -85,7 +85,8 @@ class Score:
         floor = f", real images {self.floor:.4g}" if self.floor is not None else ""
         return (
             f"{self.name} {self.value:.4g}{spread}{floor} | {self.subject} | {self.draws} x {self.n:,} images against "
-            f"{self.reference} | both at {self.pixels}, 8 bits; {self.network} {self.weights}, {self.resize} | {self.day}"
+            f"{self.reference} | both at {self.pixels}, 8 bits; {self.network} {self.weights}, {self.resize} | "
+            f"{self.day}"
         )
 
     def __sub__(self, other: Score) -> float:
@@ -356,7 +357,7 @@ def to_json(scores: dict[str, Score]) -> str:
 
 
 class Judge:
-    """Scores a generator while it trains: n images of always the same latents, by the kernel distance (no bias at 1,000).
+    """Scores a generator while it trains: n images of always the same latents, by the kernel distance (no bias in n).
 
     It chooses, so it looks at the images that are there to choose by, and never at those that report. Where these are
     training images (see `data.rows_of`) a generator that copies them would win: one whose images lie nearer to

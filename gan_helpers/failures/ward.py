@@ -195,7 +195,8 @@ CLOTHES = Recipe(
 @functools.cache
 def clothes_ward() -> tuple[Ward, np.ndarray]:
     """The ward of the clothes, and their 9,000 training images (N, 1, 16, 16)."""
-    net, train, unseen = features.load("fashion-net"), *(data.load("fashion", 16, split=s) for s in ("train", "held-out"))
+    net, splits = features.load("fashion-net"), ("train", "held-out")
+    train, unseen = (data.load("fashion", 16, split=split) for split in splits)
 
     def look(x: Tensor) -> tuple[Tensor, Tensor]:
         found, logits = net.with_logits(plots.to_uint8(x))
