@@ -40,9 +40,8 @@ def cell(scores: dict, network: str, metric: str, scale: float = 1.0) -> str:
 def table(out: Path) -> str:
     """All that was measured, as Markdown."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(out.glob("*.json"))}
-    heads = "generator, images, 1000 KD(imagenet), FD(imagenet), own network, 1000 KD, FD, precision, recall".split(
-        ", "
-    )
+    heads = ["generator", "images", "1000 KD(imagenet)", "FD(imagenet)", "own network", "1000 KD", "FD"]
+    heads += ["precision", "recall"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, scores in found.items():
         own = next((network for network in scores if network != features.IMAGENET), "—")

@@ -26,7 +26,7 @@ from textbook import loader, write_images
 from textbook import train_step as textbook_step
 from torch import nn
 
-from gan_helpers import data, evaluation, gallery, plots, recipes
+from gan_helpers import data, evaluation, features, gallery, plots, recipes
 from gan_helpers.growing import grow
 from gan_helpers.latent import draw_z, generate
 from gan_helpers.training import Trainer
@@ -63,15 +63,16 @@ def race(sources: dict[str, str], seconds: float) -> None:
     """Our recipe against every published system of each data set; only images of the full size count."""
     board = json.loads(gallery.BOARD.read_text())
     for kind, source in sources.items():
+        own = features.own_of(kind, 1 if kind == "fashion_mnist" else 3)
         rivals = {
-            name: board[name]["best"]["frechet"]["value"]
+            name: board[name]["best"][own]["frechet"]["value"]
             for name in gallery.MINUTES
             if name in board and not name.startswith("best") and gallery.kind_of(recipes.get(name)) == kind
         }
         recipe = recipes.get("best-cifar10").but(data=kind)
 
-        def judge(net: nn.Module, source: str = source) -> evaluation.Score:
-            return evaluation.evaluate(net, source, metrics=("frechet",), draws=1, progress=False)["frechet"]
+        def judge(net: nn.Module, source: str = source, own: str = own) -> evaluation.Score:
+            return evaluation.evaluate(net, source, None, ("frechet",), own, draws=1, progress=False)["frechet"]
 
         lines = [f"best-cifar10 on {kind}, {seconds:.0f} s of training on {torch.get_num_threads()} threads, PyTorch "]
         lines[0] += torch.__version__

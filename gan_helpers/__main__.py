@@ -191,7 +191,7 @@ def network(o: argparse.Namespace) -> None:
     from . import data, features
 
     out = checked_out(o.out or f"{Path(o.data).stem}-net.safetensors", (".safetensors",))
-    splits = (data.load(o.data, split=split, skip_broken=o.skip_broken) for split in ("train", "held-out"))
+    splits = (data.load(o.data, o.image_size, split=s, skip_broken=o.skip_broken) for s in ("train", "held-out"))
     right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")

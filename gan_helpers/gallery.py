@@ -176,8 +176,8 @@ COLUMNS = (
     "images seen", "images/s", "minutes",
 )  # fmt: skip
 NOTES = """\
-**KD** and **FD** are the kernel and the Fréchet distance; smaller is better. The first columns look through `imagenet`, a
-network trained on photographs of a thousand kinds of things, which never saw these data (for digits, clothes and
+**KD** and **FD** are the kernel and the Fréchet distance; smaller is better. The first columns look through `imagenet`,
+a network trained on photographs of a thousand kinds of things, which never saw these data (for digits, clothes and
 drawings its eyes are weak); one column looks through the course's own small network, which was trained on them. ± is
 half the 95 % interval over five fresh draws of images from one training run: *one run* each, and another seed of
 training would move most of them further. Both sides come to the network in the generator's own size. FD is left out
