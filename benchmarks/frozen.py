@@ -18,11 +18,11 @@ from gan_helpers import checkpoints, evaluation, features, gallery
 HERE = Path(__file__).parent / "results" / "today"
 
 
-def measure(name: str, source: str, out: Path, judges: list[str]) -> None:
+def measure(name: str, source: str, out: Path, judges: list[str], n: int | None) -> None:
     """Score one generator by the judges, by default those of the board; what others said of it stays."""
     path, recipe = out / f"{name}.json", checkpoints.load_generator(name).recipe
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    found |= gallery.judged(name, source, judges or gallery.judges_of(recipe))
+    found |= gallery.judged(name, source, judges or gallery.judges_of(recipe), n)
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(name, {network: {k: s["value"] for k, s in scores.items()} for network, scores in found.items()}, flush=True)
@@ -66,6 +66,7 @@ def main() -> int:
     p.add_argument("names", nargs="*")
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH")
     p.add_argument("--network", nargs="+", default=[])
+    p.add_argument("--n", type=int, help="images in a draw (default: as many as report)")
     p.add_argument("--out", type=Path, default=HERE)
     o = p.parse_args()
     if o.job == "table":
@@ -74,7 +75,7 @@ def main() -> int:
     sources = dict(pair.split("=", 1) for pair in o.data)
     for name in o.names or checkpoints.shipped():
         kind = gallery.kind_of(checkpoints.load_generator(name).recipe) if name in checkpoints.shipped() else ""
-        measure(name, sources.get(kind, kind), o.out, o.network)
+        measure(name, sources.get(kind, kind), o.out, o.network, o.n)
     return 0
 
 

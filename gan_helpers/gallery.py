@@ -134,9 +134,10 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
 DRAWS, T = 5, 2.776  # fresh sets of images; Student's t for the 95 % interval of their mean, 4 degrees of freedom
 
 
-def judged(path: str | Path, source: str, networks: Sequence[str]) -> dict[str, dict[str, dict]]:
-    """What each network says of a generator: network → metric → the fields of its `evaluation.Score`."""
-    scores = {n: evaluation.evaluate(path, source, network=n, draws=DRAWS, progress=False) for n in networks}
+def judged(path: str | Path, source: str, networks: Sequence[str], n: int | None = None) -> dict[str, dict[str, dict]]:
+    """What each network says of n images of a generator: network → metric → the fields of its `evaluation.Score`."""
+    options = dict(n=n, draws=DRAWS, progress=False)
+    scores = {network: evaluation.evaluate(path, source, network=network, **options) for network in networks}
     return {network: {metric: asdict(s) for metric, s in found.items()} for network, found in scores.items()}
 
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from gan_helpers import callbacks, checkpoints, data, latent, models, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
-from gan_helpers.training import Batches, Diverged, Trainer, pick_device, update_ema
+from gan_helpers.training import Batches, Diverged, Trainer, can_be_recorded, pick_device, update_ema
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
@@ -491,3 +491,24 @@ def test_freed_memory_is_kept():
     full = resident()
     del large
     assert resident() > full - 2**20
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("changes", [{}, {"augment": "color,translation", "ema": 0.9}, {"decay": 1.0, "d_steps": 2}])
+def test_a_recorded_step_on_cuda_is_the_step(changes):
+    recipe = TINY.but(steps=12, **changes)
+    recorded, plain = (Trainer(recipe, IMAGES, "cuda") for _ in range(2))
+    plain.recorded = None
+    recorded.fit(), plain.fit()
+    assert recorded.recorded.graph is not None and recorded.rows == plain.rows
+    assert same(recorded.generator.state_dict(), plain.generator.state_dict())
+
+
+def test_only_what_is_the_same_in_every_step_is_recorded():
+    trainer = Trainer(TINY, IMAGES, "cpu")
+    assert trainer.recorded is None and not can_be_recorded(trainer)
+    trainer.device = torch.device("cuda")  # only its kind is asked
+    assert can_be_recorded(trainer)
+    for changes in ({"instance_noise": 0.1}, {"r1": 1.0}):
+        trainer.recipe = TINY.but(**changes)
+        assert not can_be_recorded(trainer)
