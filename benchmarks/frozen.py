@@ -13,14 +13,14 @@ import json
 import sys
 from pathlib import Path
 
-from gan_helpers import checkpoints, evaluation, features, gallery
+from gan_helpers import checkpoints, evaluation, features, gallery, recipes
 
 HERE = Path(__file__).parent / "results" / "today"
 
 
 def measure(name: str, source: str, out: Path, judges: list[str], n: int | None) -> None:
     """Score one generator by the judges, by default those of the board; what others said of it stays."""
-    path, recipe = out / f"{name}.json", checkpoints.load_generator(name).recipe
+    path, recipe = out / f"{name}.json", recipes.get(name)
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
     found |= gallery.judged(name, source, judges or gallery.judges_of(recipe), n)
     out.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def main() -> int:
         return 0
     sources = dict(pair.split("=", 1) for pair in o.data)
     for name in o.names or checkpoints.shipped():
-        kind = gallery.kind_of(checkpoints.load_generator(name).recipe) if name in checkpoints.shipped() else ""
+        kind = gallery.kind_of(recipes.get(name))
         measure(name, sources.get(kind, kind), o.out, o.network, o.n)
     return 0
 
