@@ -1,0 +1,70 @@
+"""The training step in bfloat16 against float32 on this CPU: same recipe, weights, images and draws, in turn.
+
+    python benchmarks/bfloat16.py [RECIPE ...] [--rounds 5] [--seconds 1.2]
+
+Nets have the width that the gallery ships (`data/generators/plan.json`), or their own where it plans none. Of each
+round the ratio counts; beside it stand the self-test's answer and its time. Wants a processor that has bfloat16,
+and an idle machine. Prints a table and keeps it in `benchmarks/results/bfloat16.txt`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from gan_helpers import data, gallery, precision, recipes
+from gan_helpers.training import Trainer
+
+NAMES = ("best-cifar10", "dcgan-celeba", "conv-mnist", "sagan-cifar10", "lin-cifar10")
+
+
+def milliseconds(trainer: Trainer, seconds: float) -> float:
+    """Of one step, over about that many seconds."""
+    began, first = time.perf_counter(), trainer.step
+    while time.perf_counter() - began < seconds:
+        trainer.train_step()
+    return 1e3 * (time.perf_counter() - began) / (trainer.step - first)
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*", default=NAMES)
+    p.add_argument("--rounds", type=int, default=5)
+    p.add_argument("--seconds", type=float, default=1.2)
+    p.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "bfloat16.txt")
+    o = p.parse_args()
+    lines: list[str] = []
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        lines.append(text)
+        o.out.write_text("\n".join(lines) + "\n")
+
+    say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; ms a step, medians of {o.rounds} rounds")
+    say(f"{'recipe':16} width  float32  bfloat16  ratio (lowest to highest)  self-test")
+    divisors, fashion = json.loads(gallery.PLAN.read_text()), data.load("fashion")
+    for name in o.names:
+        divisor = divisors.get(name, {"divisor": 1})["divisor"]
+        recipe = gallery.narrowed(recipes.get(name), divisor).but(steps=10**6)
+        images = fashion.resized(recipe.image_size, recipe.channels)
+        sides = [Trainer(recipe, images.images[:2000], "cpu", labels=images.labels[:2000]) for _ in range(2)]
+        sides[1].use_bfloat16()
+        for side in sides:
+            side.train_step()
+        rounds = [[milliseconds(side, o.seconds) for side in sides] for _ in range(o.rounds)]
+        single, half = map(statistics.median, zip(*rounds, strict=True))
+        ratios = [b / a for a, b in rounds]
+        began = time.perf_counter()
+        answer = precision.pays(recipe, torch.get_num_threads())
+        say(f"{name:16}   1/{divisor}  {single:7.1f}   {half:7.1f}   {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})       {'yes' if answer else 'no'}, "
+            f"{time.perf_counter() - began:.1f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
