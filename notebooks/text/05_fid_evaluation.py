@@ -575,7 +575,8 @@ from gan_helpers import gallery
 display(Markdown(gallery.leaderboard()[1]))
 
 # %% [markdown]
-# Their first twenty images of seed 0, in the order of the table, then `dcgan-celeba` and `dcgan-faces`, which had twice the time:
+# Their first twenty images of seed 0, in the order of the tables (`dcgan-celeba` and `dcgan-faces` had twice the time of the
+# others, `residual-cifar10` a GPU):
 #
 # ![A row of twenty generated images for each generator of the course, in the order of the table](../images/gallery.png)
 #
