@@ -527,3 +527,50 @@ def test_every_tenth_image_is_held_out_whatever_is_broken(tmp_path):
 def test_a_set_too_small_to_hold_any_out_says_so(photos):
     with pytest.raises(CourseError, match="every tenth is held out"):
         load(photos, 8, split="held-out")
+
+
+# ---- how others write zips, and what systems leave beside images
+
+
+def zip_named(path, *names):
+    """A zip of different images under names taken as they are, whatever the system's separator."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for k, name in enumerate(names):
+            out = BytesIO()
+            noise(10, 10, k).save(out, "PNG")
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name
+            archive.writestr(entry, out.getvalue())
+    return path
+
+
+def test_backslashes_and_dots_in_a_zip_are_folders(tmp_path):
+    path = zip_named(
+        tmp_path / "z.zip", "./pets\\cat\\1.png", "pets/cat/2.png", ".\\pets\\dog\\3.png", "pets//dog/4.png"
+    )
+    found = open_folder(path, 8)
+    assert found.class_names == ("cat", "dog") and found.labels.tolist() == [0, 0, 1, 1]
+    assert (found.images[0] == one(tmp_path, noise(10, 10, 0))).all()
+
+
+def test_names_in_a_zip_of_macos_are_read_as_utf8(tmp_path):
+    path = zip_named(tmp_path / "z.zip", "Katzen/1.png", "K\u00e4fer/2.png")
+    data = path.read_bytes()
+    for magic, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # clear the flag that says UTF-8
+        at = data.rindex(magic) + offset
+        data = data[:at] + struct.pack("<H", struct.unpack("<H", data[at : at + 2])[0] & ~0x800) + data[at + 2 :]
+    path.write_bytes(data)
+    assert open_folder(path, 8).class_names == ("Katzen", "K\u00e4fer")
+
+
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "z.zip")])
+def test_thumbnails_and_hidden_folders_are_no_images(photos, pack):
+    for name in ("@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/x.jpg", ".thumbnails/x.jpg", "a/.b/x.jpg"):
+        save(noise(9, 9), photos / name)
+    (photos / "desktop.ini").touch(), (photos / "Thumbs.db").touch()
+    found = open_folder(pack(photos), 8)
+    assert len(found) == 6 and found.note == ""
+
+
+def test_jfif_is_a_jpeg(tmp_path):
+    assert one(tmp_path, noise(9, 9), "photo.jfif", format="JPEG").shape == (3, 8, 8)

@@ -33,10 +33,11 @@ from ..files import move
 from . import ImageSet, at_home, cache_dir, rank, rows_of
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other is tried, whatever a file is called
 MAX_ENTRY = 100 * 2**20  # bytes that one zip entry may unpack to
 MAX_RATIO, MAX_SMALL = 200, 2**30  # the images of a zip may unpack to 200 times its size, or to 1 GB
+JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "desktop.ini"}  # systems' own; in lower case
 VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
 
 
@@ -335,9 +336,14 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
+def _hidden(part: str) -> bool:
+    """Whether a file or folder is hidden or a system's own, such as macOS' forks and a Synology's thumbnails."""
+    return part.startswith(".") or part.lower() in JUNK
+
+
 def _wanted(name: str, ignored: Counter) -> bool:
-    """Whether a file inside the set is an image to read; other files are counted, hidden ones and Thumbs.db not."""
-    if name.endswith("Thumbs.db") or any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+    """Whether a file inside the set is an image to read; other files are counted, hidden ones and a system's not."""
+    if any(map(_hidden, name.split("/"))):
         return False
     kind = os.path.splitext(name)[1].lower()
     if kind not in EXTENSIONS:
@@ -358,7 +364,7 @@ def _list_folder(root: Path) -> tuple[dict[str, tuple], Counter, Opener]:
             for entry in os.scandir(root / prefix):
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    prefixes += [name + "/"] if not entry.name.startswith(".") and entry.name != "__MACOSX" else []
+                    prefixes += [] if _hidden(entry.name) else [name + "/"]
                 elif entry.is_dir():
                     ignored["links to folders"] += 1
                 elif entry.is_file() and _wanted(name, ignored):
@@ -380,15 +386,15 @@ def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple]
         archive = stack.enter_context(zipfile.ZipFile(path))
     except Exception as error:  # zipfile raises several kinds for damaged files
         raise CourseError(f"'{path}' is no folder and no whole zip file ({error}). Fetch or pack it again.") from error
-    stamps, ignored, total = {}, Counter(), 0
+    stamps, ignored, total, entries = {}, Counter(), 0, {}
     for info in archive.infolist():
-        name, trouble = info.filename, ""
-        if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        name, trouble = _entry_name(info), ""
+        if info.filename.startswith(("/", "\\")) or re.match("[A-Za-z]:", info.filename) or ".." in name.split("/"):
             trouble = "points outside the archive"
         elif stat.S_ISLNK(info.external_attr >> 16):
             ignored["links"] += 1
-        elif not info.is_dir() and _wanted(name, ignored):
-            stamps[name], total = (info.file_size, info.CRC), total + info.file_size
+        elif not info.filename.endswith(("/", "\\")) and _wanted(name, ignored):
+            stamps[name], total, entries[name] = (info.file_size, info.CRC), total + info.file_size, info
             if info.flag_bits & 1:
                 trouble = "is encrypted. Unpack the zip yourself and give the folder"
             elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -396,17 +402,28 @@ def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple]
             elif info.file_size > MAX_ENTRY:
                 trouble = f"would unpack to {info.file_size / 1e6:,.0f} MB, more than {MAX_ENTRY / 1e6:,.0f}"
         if trouble:
-            raise CourseError(f"'{path}' is refused: its entry '{_printable(name)}' {trouble}.")
+            raise CourseError(f"'{path}' is refused: its entry '{_printable(info.filename)}' {trouble}.")
     if total > max(MAX_SMALL, MAX_RATIO * path.stat().st_size):
         raise CourseError(f"'{path}' is refused: its images would unpack to {total / 1e9:,.1f} GB.")
-    return stamps, ignored, zip_opener(archive)
+    opener = zip_opener(archive)
+    return stamps, ignored, lambda name: opener(entries.get(name, name))
 
 
-def zip_opener(archive: zipfile.ZipFile) -> Opener:
+def _entry_name(info: zipfile.ZipInfo) -> str:
+    """A zip entry's name as `folder/file`: Windows tools write backslashes, others `./`, macOS UTF-8 without saying."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return "/".join(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
+
+
+def zip_opener(archive: zipfile.ZipFile) -> Callable[[str | zipfile.ZipInfo], BinaryIO]:
     """Opens entries in memory; never unpacks more of one than its directory declares, whatever the data hold."""
 
-    def opener(name: str) -> BinaryIO:
-        with archive.open(name) as file:
-            return BytesIO(file.read(archive.getinfo(name).file_size))
+    def opener(entry: str | zipfile.ZipInfo) -> BinaryIO:
+        info = archive.getinfo(entry) if isinstance(entry, str) else entry
+        with archive.open(info) as file:
+            return BytesIO(file.read(min(info.file_size, MAX_ENTRY)))
 
     return opener
