@@ -1,6 +1,7 @@
 """A folder or zip of the user's own images: modes, classes, cache, and everything that can be wrong with it."""
 
 import errno
+import json
 import os
 import shutil
 import struct
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_helpers import data
 from gan_helpers.data import folder, load
 from gan_helpers.data.folder import open_folder
 from gan_helpers.errors import CourseError
@@ -574,3 +576,99 @@ def test_thumbnails_and_hidden_folders_are_no_images(photos, pack):
 
 def test_jfif_is_a_jpeg(tmp_path):
     assert one(tmp_path, noise(9, 9), "photo.jfif", format="JPEG").shape == (3, 8, 8)
+
+
+# ---- splits, labels and classes that folders tell of
+
+
+def shade(k):
+    return Image.new("RGB", (8, 8), (k, k, k))
+
+
+def shades(images):
+    return images.images[:, 0, 0, 0].tolist()
+
+
+def tree(root, *names):
+    """A folder with an image of shade k under the k-th name."""
+    for k, name in enumerate(names):
+        save(shade(k), root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "train", "held", "said"),
+    [
+        (["train/1.png", "train/2.png", "test/3.png"], (), [0, 1], [2], "'test' is held out."),
+        (["Training/1.png", "a.png", "validation/2.png"], (), [0], [2], "'val' is held out. Not read: what"),
+        (["x/train/a/1.png", "x/train/b/1.png", "x/test/a/2.png"], ("a", "b"), [0, 1], [2], "'test' is held out."),
+        (["a/train/1.png", "a/test/2.png", "b/train/3.png", "b/test/4.png"], ("a", "b"), [0, 2], [1, 3], "'test' is"),
+        (["train/a/1.png", "train/b/1.png", "valid/b/2.png", "test/2.png"], ("a", "b"), [0, 1], [2],
+         "'val' is held out. Not read: 'test'."),
+        (["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/b/1.png"], ("a", "b"), [0, 1], [3],
+         "Not read: 'val'."),
+        (["train/x/1.png", "train/x/2.png", "test/y/3.png"], (), [0, 1], [2], "'test' is held out."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "set.zip")])
+def test_folders_called_train_and_test_are_splits(tmp_path, pack, names, classes, train, held, said):
+    path = pack(tree(tmp_path / "set", *names))
+    seen, kept = load(path, 8), load(path, 8, split="held-out")
+    assert sorted(shades(seen)) == train and sorted(shades(kept)) == held
+    assert seen.class_names == kept.class_names == classes and said in seen.note and said in kept.note
+    assert (load(path, 8, split="report").images == kept.images).all()
+
+
+def test_a_test_folder_with_other_classes_never_trains(tmp_path):
+    names = [f"train/{kind}/{k}.png" for kind in "ab" for k in range(20)]
+    path = tree(tmp_path / "set", *names, "test/1.png", "test/2.png")
+    seen, kept = load(path, 8), load(path, 8, split="held-out")
+    assert sorted(shades(seen) + shades(kept)) == list(range(40)) and seen.class_names == ("a", "b")
+    assert "by content. Not read: 'test'" in seen.note
+
+
+@pytest.mark.parametrize("names", [["train/1.png", "truck/2.png"], ["test/1.png", "val/2.png"]])
+def test_other_folders_of_such_names_are_classes(tmp_path, names):
+    assert len(open_folder(tree(tmp_path / "set", *names), 8).class_names) == 2
+
+
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "set.zip")])
+@pytest.mark.parametrize("above", ["", "wrap/"])
+def test_labels_of_stylegan_are_classes_and_its_shards_are_not(tmp_path, pack, above):
+    names = ["00000/img0.png", "00000/img1.png", "00001/img2.png"]
+    root = tree(tmp_path / "set", *(above + name for name in names))
+    told = root / above / "dataset.json"
+    told.write_text(json.dumps({"labels": list(zip(names, [7, 3, 7], strict=True))}))
+    found = open_folder(pack(root), 8)
+    assert found.class_names == ("3", "7") and found.labels.tolist() == [1, 0, 1]
+    assert "are the labels of its dataset.json" in found.note and ".json," not in found.note
+    for labels, why in ((None, "has no labels"), ([[names[0], 1]], "names no class for 2 of 3"), ([], "no labels")):
+        told.write_text(json.dumps({"labels": labels}))
+        assert open_folder(pack(root), 8).labels is None and why in open_folder(pack(root), 8).note
+    for other in ("[]", "{", '{"labels": 3}', '{"labels": [3]}', "[" * 10**5):  # some other program's file
+        told.write_text(other)
+        assert open_folder(pack(root), 8).class_names == ("00000", "00001")
+
+
+def test_one_name_in_two_spellings_is_one_class(tmp_path):
+    names = ["Ka\u0308fer/1.png", "K\u00e4fer/2.png", "Hund/3.png"]
+    path = tree(tmp_path / "set", *names)
+    if len(list(path.iterdir())) == 2:
+        pytest.skip("this file system knows one spelling")
+    found = open_folder(path, 8)
+    assert found.class_names == ("Hund", "K\u00e4fer") and sorted(found.labels.tolist()) == [0, 1, 1]
+    assert len(found.only("Ka\u0308fer")) == 2
+
+
+def test_every_class_keeps_a_training_image(tmp_path):
+    path = tree(tmp_path / "set", *(f"{k:02d}/1.png" for k in range(40)))  # some would be held out
+    seen = load(path, 8)
+    assert len(seen) == 40 and seen.labels.tolist() == list(range(40)) and "would be held out: one trains" in seen.note
+    more = tree(tmp_path / "more", *(f"{k % 4}/{k:02d}.png" for k in range(40)))
+    assert 0 < len(load(more, 8, split="held-out")) < 12 and load(more, 8).note == ""
+
+
+def test_copies_in_a_small_class_train_together():
+    ranks, labels = np.array([0.95, 0.95, 0.99, 0.2, 0.91]), np.array([0, 0, 0, 1, 1])
+    assert data.held_out(ranks, labels).tolist() == [False, False, True, False, True]
+    assert data.held_out(ranks).tolist() == [True, True, True, False, True]

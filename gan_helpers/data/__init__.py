@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CourseError, nearest
+from .layout import normal
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"  # embedded sets and shipped generators
@@ -78,6 +79,7 @@ class ImageSet:
         Raises:
             CourseError: no class of that name; the message lists those there are.
         """
+        class_name = normal(class_name)
         if class_name not in self.class_names:
             names = ", ".join(self.class_names) or "none"
             raise CourseError(f"{self.name} has no class '{class_name}'. It has: {names}.")
@@ -173,6 +175,7 @@ def at_home(name: str | Path) -> Path:
 
 
 SPLITS = ("train", "held-out", "choose", "report")
+HELD_OUT = 0.9  # the rank from which an image is held out
 ENOUGH, CHOOSE = 4000, 2000  # held-out images from which a fifth is spared to choose by; else training images that do
 
 
@@ -186,19 +189,33 @@ def ranks(images: np.ndarray) -> np.ndarray:
     return np.array([rank(image) for image in images])
 
 
+def held_out(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Which images are held out, bool (N,): those that rank at `HELD_OUT` or above, about a tenth.
+
+    A class that would be held out whole, as one of a single image may be, keeps the image that ranks lowest, and its
+    copies, for training: otherwise nothing could draw it.
+    """
+    held = ranks >= HELD_OUT
+    if labels is not None:
+        lowest = np.ones(labels.max() + 1)
+        np.minimum.at(lowest, labels, ranks)
+        held &= ranks > lowest[labels]
+    return held
+
+
 def rows_of(split: str, ranks: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
     """Which images belong to a split, bool (N,).
 
-    An image's own content decides, so one more photo moves no other, and copies stay together: those that rank at .9 or
-    above are held out. A fifth of the held-out ones are there to choose by (recipes, the best of a run), the rest to
-    report. Where fewer than 4,000 are held out all of them report, and the choice falls by 2,000 fixed training images:
-    a judge that uses these must watch for copies.
+    An image's own content decides, so one more photo moves no other, and copies stay together (see `held_out`). A fifth
+    of the held-out ones are there to choose by (recipes, the best of a run), the rest to report. Where fewer than 4,000
+    are held out all of them report, and the choice falls by 2,000 fixed training images: a judge that uses these must
+    watch for copies.
 
     Args:
         ranks: (N,), of `rank`.
         held: bool (N,), where something else decides what is held out, such as an official test split.
     """
-    held = ranks >= 0.9 if held is None else held
+    held = held_out(ranks) if held is None else held
     if split in ("train", "held-out"):
         return held == (split == "held-out")
     if held.sum() >= ENOUGH:

@@ -30,7 +30,8 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import ImageSet, at_home, cache_dir, rank, rows_of
+from . import HELD_OUT, ImageSet, at_home, cache_dir, held_out, rank, rows_of
+from .layout import layout_of, printable
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -188,7 +189,7 @@ def open_folder(
 ) -> ImageSet:
     """A folder or zip of images: decoded the first time, then mapped from the cache.
 
-    Where all images lie in two or more sub-folders (below any folders that hold everything), these are the classes.
+    What its sub-folders mean, classes or splits, is told by `layout.layout_of`.
 
     Args:
         path: a folder or a zip file; a zip is read where it is, never unpacked to disk.
@@ -210,17 +211,23 @@ def open_folder(
         if not stamps:
             only = f" There are only: {others}." if others else ""
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
-        everything = names = sorted(stamps)
+        layout = layout_of(sorted(stamps), opener, path.name)
+        everything, labels, names, notes = layout.names, layout.labels, layout.names, [*layout.notes]
         if split:
-            rows = rows_of(split, file_ranks(path, names, stamps, opener))
-            names = [name for name, mine in zip(names, rows, strict=True) if mine]
+            ranks, held = file_ranks(path, everything, stamps, opener), layout.held
+            if held is None:
+                held = held_out(ranks, labels)
+                if kept := len({*labels[(ranks >= HELD_OUT) & ~held]} if labels is not None else ()):
+                    notes.append(f"All images of {kept:,} small classes of {path.name} would be held out: one trains.")
+            names = [name for name, mine in zip(everything, rows_of(split, ranks, held), strict=True) if mine]
         if not names:
+            many, use = ("all are", "train on") if split == "train" else ("none is", "score by")
             raise CourseError(
-                f"'{path}' has {len(stamps)} images: about one in ten is held out, by its content, and here "
-                f"{'all are' if split == 'train' else 'none is'}. Add some."
+                f"'{path}' has {len(everything):,} images, of which {many} held out (about one in ten is, by its "
+                f"content): too few to {use}. Add images."
             )
         which = hashlib.sha256(repr((str(path), image_size, channels, split)).encode()).hexdigest()[:12]
-        state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in names])).encode()).hexdigest()[:12]
+        state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in everything])).encode()).hexdigest()[:12]
         label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
         target = cache_dir() / "folders" / f"{label}-{image_size}x{channels}-{which}-{state}"
         found = read_cache(target)
@@ -236,20 +243,19 @@ def open_folder(
     images, table = found
     broken = dict(table["broken"].tolist())
     if broken and not skip_broken:
-        listed = "".join(f"\n  {_printable(name)}: {reason}" for name, reason in islice(broken.items(), 5))
+        listed = "".join(f"\n  {printable(name)}: {reason}" for name, reason in islice(broken.items(), 5))
         more = f"\n  and {len(broken) - 5:,} more" if len(broken) > 5 else ""
         raise CourseError(
             f"{len(broken):,} of {len(names):,} images in '{path}' cannot be read:{listed}{more}\n"
             "Repair or remove them, or leave them out: skip_broken=True (on the command line --skip-broken)."
         )
-    sound = [name for name in everything if name not in broken]  # of both splits, so that they have the same classes
-    labels, classes, mixed = _classes(sound)
     if labels is not None:
-        of = dict(zip(sound, labels.tolist(), strict=True))
-        labels = np.array([of[name] for name in names if name not in broken], np.int64)
-    notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
+        of = dict(zip(everything, labels.tolist(), strict=True))
+        there = sorted({k for name, k in of.items() if name not in broken})  # in both splits, which so have the same
+        labels = np.searchsorted(there, [of[name] for name in names if name not in broken]).astype(np.int64)
+    classes = tuple(layout.classes[k] for k in there) if labels is not None else ()
+    notes += [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
-    notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
     title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
     return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
 
@@ -273,8 +279,8 @@ def open_as_it_is(path: Path) -> ImageSet:
             first = first or (name, size)
             if size != first[1] or size[0] != size[1]:
                 raise CourseError(
-                    f"Generated images to score must be squares of one size; in '{path}' {_printable(first[0])} is "
-                    f"{first[1][0]}x{first[1][1]} and {_printable(name)} is {size[0]}x{size[1]}. Make them alike first."
+                    f"Generated images to score must be squares of one size; in '{path}' {printable(first[0])} is "
+                    f"{first[1][0]}x{first[1][1]} and {printable(name)} is {size[0]}x{size[1]}. Make them alike first."
                 )
     return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3)
 
@@ -316,24 +322,8 @@ def _decoded(names: list[str], opener: Opener, image_size: int, channels: int, p
     broken: dict[str, str] = {}
     yield from decode_many(names, opener, image_size, channels, broken)
     if len(broken) == len(names):
-        raise CourseError(f"None of the images in '{path}' can be read. {_printable(names[0])}: {broken[names[0]]}")
+        raise CourseError(f"None of the images in '{path}' can be read. {printable(names[0])}: {broken[names[0]]}")
     arrays["broken"] = np.array(list(broken.items()), np.str_).reshape(-1, 2)
-
-
-def _classes(names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...], bool]:
-    """Labels int64 (N,) and class names, or None and (); and whether stray images are why there are none."""
-    folders = [name.split("/")[:-1] for name in names]
-    depth = len(os.path.commonprefix(folders))  # of the folder that holds everything
-    tops = {tuple(f[depth : depth + 1]) for f in folders}
-    if () in tops:
-        return None, (), len(tops) > 1
-    classes, labels = np.unique([f[depth] for f in folders], return_inverse=True)
-    return labels.astype(np.int64), tuple(_printable(c) for c in classes.tolist()), False
-
-
-def _printable(name: str) -> str:
-    """A file name that can be printed, even where its bytes are not UTF-8."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _hidden(part: str) -> bool:
@@ -346,8 +336,8 @@ def _wanted(name: str, ignored: Counter) -> bool:
     if any(map(_hidden, name.split("/"))):
         return False
     kind = os.path.splitext(name)[1].lower()
-    if kind not in EXTENSIONS:
-        ignored[_printable(kind) or "without extension"] += 1
+    if kind not in EXTENSIONS and not name.endswith("dataset.json"):
+        ignored[printable(kind) or "without extension"] += 1
     return kind in EXTENSIONS
 
 
@@ -370,7 +360,7 @@ def _list_folder(root: Path) -> tuple[dict[str, tuple], Counter, Opener]:
                 elif entry.is_file() and _wanted(name, ignored):
                     stamps[name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
         except OSError as error:
-            raise CourseError(f"'{_printable(str(root / prefix))}' cannot be read: {error.strerror}.") from error
+            raise CourseError(f"'{printable(str(root / prefix))}' cannot be read: {error.strerror}.") from error
     return stamps, ignored, lambda name: open(root / name, "rb")  # noqa: SIM115
 
 
@@ -402,7 +392,7 @@ def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple]
             elif info.file_size > MAX_ENTRY:
                 trouble = f"would unpack to {info.file_size / 1e6:,.0f} MB, more than {MAX_ENTRY / 1e6:,.0f}"
         if trouble:
-            raise CourseError(f"'{path}' is refused: its entry '{_printable(info.filename)}' {trouble}.")
+            raise CourseError(f"'{path}' is refused: its entry '{printable(info.filename)}' {trouble}.")
     if total > max(MAX_SMALL, MAX_RATIO * path.stat().st_size):
         raise CourseError(f"'{path}' is refused: its images would unpack to {total / 1e9:,.1f} GB.")
     opener = zip_opener(archive)
