@@ -672,3 +672,52 @@ def test_copies_in_a_small_class_train_together():
     ranks, labels = np.array([0.95, 0.95, 0.99, 0.2, 0.91]), np.array([0, 0, 0, 1, 1])
     assert data.held_out(ranks, labels).tolist() == [False, False, True, False, True]
     assert data.held_out(ranks).tolist() == [True, True, True, False, True]
+
+
+# ---- greys of more than 8 bits
+
+
+def greys(root, suffix, *arrays, **how):
+    """A folder of constant or given grey images; what `open_folder` makes of their last pixel."""
+    for k, array in enumerate(arrays):
+        save(Image.fromarray(array, **how), root / f"{k}{suffix}")
+    found = open_folder(root, 8, 1)
+    return found.images[:, 0, -1, -1].tolist(), found.note
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "values", "expected", "white"),
+    [
+        (np.float32, ".tif", (1.0, 128.0, 255.0), [1, 128, 255], "255"),
+        (np.float32, ".tif", (0.0, 0.5, 1.0), [0, 128, 255], "1"),
+        (np.float32, ".tif", (np.inf, -3.0, 1.0), [255, 0, 255], "1"),
+        (np.int32, ".tif", (1, 128, 255), [1, 128, 255], "255"),
+        (np.int32, ".tif", (0, 50_000, 65535), [0, 195, 255], None),
+        (np.uint16, ".png", (0, 512, 1023), [0, 128, 255], "1023"),
+        (np.uint16, ".tif", (15, 2048, 4095), [1, 128, 255], "4095"),
+        (np.uint16, ".png", (257, 4112, 65535), [1, 16, 255], None),
+    ],
+)
+def test_white_is_decided_once_for_the_set(tmp_path, kind, suffix, values, expected, white):
+    got, note = greys(tmp_path / "set", suffix, *(np.full((8, 8), value, kind) for value in values))
+    assert got == expected
+    assert (note == "") if white is None else (f": {white} is white in all" in note)
+    assert greys(tmp_path / "set", suffix) == (got, note)  # from the cache too
+
+
+def test_both_splits_are_scaled_alike(tmp_path):
+    root = tmp_path / "set"
+    greys(root, ".png", *(np.full((8, 8), 40 * k, np.uint16) for k in range(100)))
+    parts = [load(root, 8, 1, split=split).images[:, 0, 0, 0].tolist() for split in ("train", "held-out")]
+    assert sorted(parts[0] + parts[1]) == [round(40 * k / 4095 * 255) for k in range(100)] and parts[1]
+
+
+def test_a_type_that_states_its_white_is_believed(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.pgm").write_bytes(b"P5 1 1 1023 " + struct.pack(">H", 512))
+    strip = bytes([0x40, 0x04, 0x00])  # two pixels of 12 bits, 1024 each
+    tags = [(256, 4, 2), (257, 4, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (279, 4, 3)]
+    ifd = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", t, kind, 1, v) for t, kind, v in tags)
+    (tmp_path / "set" / "b.tif").write_bytes(b"II*\0" + struct.pack("<I", 12) + strip + b"\0" + ifd + bytes(4))
+    found = open_folder(tmp_path / "set", 1, 1)
+    assert found.images.ravel().tolist() == [128, 64] and found.note == ""

@@ -40,25 +40,29 @@ MAX_ENTRY = 100 * 2**20  # bytes that one zip entry may unpack to
 MAX_RATIO, MAX_SMALL = 200, 2**30  # the images of a zip may unpack to 200 times its size, or to 1 GB
 JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "desktop.ini"}  # systems' own; in lower case
 VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
+FOLDERS = 2  # of what makes a folder's cache beyond that
 
 
-def decode(file: BinaryIO, image_size: int, channels: int) -> np.ndarray:
+Whites = dict[str, float]  # "I" for whole numbers, "F" for floats → the value that is white, in all of a set
+TOPS = (1, 255, 1023, 4095, 16383, 65535, 2**31 - 1)  # what is usually white
+
+
+def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None = None) -> np.ndarray:
     """One image file as uint8 (channels, image_size, image_size), values 0..255.
 
     The shorter side is resized to `image_size` (bilinear, antialiased) and the centre cropped: the pixels of
     torchvision's Resize and CenterCrop, in one step. Turned as EXIF says; alpha laid on white; the first frame of an
-    animation; 16-bit and float greys scaled, not clipped. Raises whatever Pillow raises for a broken image.
+    animation; greys of more than 8 bits scaled by `white_of`. Raises whatever Pillow raises for a broken image.
     """
     with Image.open(file, formats=FORMATS) as image:
         image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
         image.load()
+        white = white_of(image) or (whites or {}).get(image.mode[0], 1.0 if image.mode == "F" else 65535)
         with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels bad
             image = ImageOps.exif_transpose(image)
         if image.mode == "F" or image.mode.startswith("I"):
-            grey = np.nan_to_num(np.asarray(image, np.float64))
-            tops = {"F": (1, 255, 65535), "I": (65535, 2**31)}.get(image.mode, (65535,))
-            white = next((top for top in tops if grey.max() <= top), grey.max())
-            image = Image.fromarray((grey / white * 255).round().clip(0, 255).astype(np.uint8))
+            grey = np.nan_to_num(np.asarray(image, np.float64)).clip(0, white)
+            image = Image.fromarray((grey / white * 255).round().astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -73,8 +77,42 @@ def decode(file: BinaryIO, image_size: int, channels: int) -> np.ndarray:
         return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
 
 
+def white_of(image: Image.Image) -> float:
+    """The value of white that an image's type fixes; 0 where it leaves that open: 16- and 32-bit and float greys.
+
+    These hold 10 or 12 bits as often as all 16, and floats anything: see `whites_of`.
+    """
+    if not (image.mode == "F" or image.mode.startswith("I")):
+        return 255
+    if image.format == "PPM":  # states its white, and Pillow scales by it
+        return 65535
+    bits = getattr(image, "tag_v2", {}).get(258)  # of a TIFF
+    return 4095 if bits == (12,) else 0
+
+
+def whites_of(names: list[str], opener: Opener) -> Whites:
+    """White in the greys of a set whose type leaves it open, decided once: the least of TOPS that none of them exceeds.
+
+    Else an image would be as bright as its own brightest pixel lets it be, and a 12-bit one black beside others of 16.
+    """
+    most: dict[str, float] = {}
+    for name in names:
+        if os.path.splitext(name)[1].lower() not in (".png", ".tif", ".tiff"):
+            continue
+        with contextlib.suppress(Exception), opener(name) as file, Image.open(file, formats=FORMATS) as image:
+            if white_of(image) == 0:
+                grey = np.asarray(image, np.float64)
+                most[image.mode[0]] = max(most.get(image.mode[0], 0), grey[np.isfinite(grey)].max(initial=0))
+    return {mode: next((top for top in TOPS if value <= top), value) for mode, value in most.items()}
+
+
 def decode_many(
-    names: list[str], opener: Opener, image_size: int, channels: int, broken: dict[str, str]
+    names: list[str],
+    opener: Opener,
+    image_size: int,
+    channels: int,
+    broken: dict[str, str],
+    whites: Whites | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode in parallel, in order, a bounded number at a time.
 
@@ -84,7 +122,7 @@ def decode_many(
     """
 
     def work(chunk: list[str]) -> list[np.ndarray | str]:
-        return [attempt(name, opener, image_size, channels) for name in chunk]
+        return [attempt(name, opener, image_size, channels, whites) for name in chunk]
 
     Image.init()  # Pillow's plugins, before threads race to load them
     size = max(1, min(32, 2**22 // (channels * image_size**2)))  # images in a chunk: at most about 4 MB
@@ -106,11 +144,13 @@ def decode_many(
         pool.shutdown(cancel_futures=True)
 
 
-def attempt(name: str, opener: Opener, image_size: int, channels: int) -> np.ndarray | str:
+def attempt(
+    name: str, opener: Opener, image_size: int, channels: int, whites: Whites | None = None
+) -> np.ndarray | str:
     """The decoded image, or why there is none. Pillow raises nearly any exception for broken files."""
     try:
         with opener(name) as file:
-            return decode(file, image_size, channels)
+            return decode(file, image_size, channels, whites)
     except MemoryError:
         raise
     except Exception as error:
@@ -227,13 +267,15 @@ def open_folder(
                 f"content): too few to {use}. Add images."
             )
         which = hashlib.sha256(repr((str(path), image_size, channels, split)).encode()).hexdigest()[:12]
-        state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in everything])).encode()).hexdigest()[:12]
+        state = hashlib.sha256(repr((FOLDERS, VERSION, sorted(stamps.items()))).encode()).hexdigest()[:12]
         label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
         target = cache_dir() / "folders" / f"{label}-{image_size}x{channels}-{which}-{state}"
         found = read_cache(target)
         if found is None or _outdated(*found, opener, len(names)):
-            arrays: dict[str, np.ndarray] = {}
-            with contextlib.closing(_decoded(names, opener, image_size, channels, path, arrays)) as blocks:
+            whites = whites_of(sorted(stamps), opener)
+            arrays: dict[str, np.ndarray] = {f"white_{mode}": np.array(white) for mode, white in whites.items()}
+            blocks = _decoded(names, opener, image_size, channels, path, arrays, whites)
+            with contextlib.closing(blocks):
                 write_cache(target, blocks, len(names), (channels, image_size, image_size), arrays)
             found = read_cache(target)
             for old in target.parent.glob(f"*-{which}-*.np[yz]"):  # the same set before it changed
@@ -254,6 +296,9 @@ def open_folder(
         there = sorted({k for name, k in of.items() if name not in broken})  # in both splits, which so have the same
         labels = np.searchsorted(there, [of[name] for name in names if name not in broken]).astype(np.int64)
     classes = tuple(layout.classes[k] for k in there) if labels is not None else ()
+    for mode, kind in {"I": "whole numbers", "F": "floats"}.items():
+        if (white := table.get(f"white_{mode}", 65535)) != 65535:
+            notes.append(f"Greys of {path.name} that are {kind} of over 8 bits: {white:g} is white in all of them.")
     notes += [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
@@ -273,7 +318,7 @@ def open_as_it_is(path: Path) -> ImageSet:
         for name in sorted(stamps):
             try:
                 with opener(name) as file, Image.open(file, formats=FORMATS) as image:  # its header only
-                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16")
+                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B")
             except Exception:  # open_folder tells about broken ones
                 continue
             first = first or (name, size)
@@ -317,10 +362,12 @@ def _outdated(images: np.ndarray, table: dict[str, np.ndarray], opener: Opener, 
     return len(images) + len(table["broken"]) != count or any(not isinstance(image, str) for image in again)
 
 
-def _decoded(names: list[str], opener: Opener, image_size: int, channels: int, path: Path, arrays: dict) -> Iterator:
+def _decoded(
+    names: list[str], opener: Opener, image_size: int, channels: int, path: Path, arrays: dict, whites: Whites
+) -> Iterator[np.ndarray]:
     """`decode_many`, then `arrays["broken"]`: str (K, 2), the name and the reason of each image that is left out."""
     broken: dict[str, str] = {}
-    yield from decode_many(names, opener, image_size, channels, broken)
+    yield from decode_many(names, opener, image_size, channels, broken, whites)
     if len(broken) == len(names):
         raise CourseError(f"None of the images in '{path}' can be read. {printable(names[0])}: {broken[names[0]]}")
     arrays["broken"] = np.array(list(broken.items()), np.str_).reshape(-1, 2)
