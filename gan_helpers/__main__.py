@@ -269,7 +269,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, "
                    "or a network of the course such as faces-net")  # fmt: skip
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
-    c.add_argument("--skip-broken", action="store_true", help="leave out images of the data set that cannot be read")
+    c.add_argument(
+        "--skip-broken", action="store_true", help="leave out images, real or generated, that cannot be read"
+    )
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")
 
     c = command("network", network, "train the small classifier whose features measure a data set")

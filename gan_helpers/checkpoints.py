@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models, precision
-from .data import DATA, at_home, banner
+from .data import DATA, DOWNLOADED, EMBEDDED, apart, at_home, banner, shadowed
 from .errors import CourseError, nearest
 from .files import move
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -258,14 +258,16 @@ def about(path: Path) -> str:
 
 
 def find(source: str | Path) -> Path:
-    """The file behind a shipped name, a run folder or a path.
+    """The file behind a shipped name, a run folder or a path. A name goes before a file that is called so: see `load`.
 
     Raises:
         CourseError: nothing there; the nearest shipped name is suggested.
     """
     path = at_home(source)
-    if str(source) in shipped():
-        return shipped()[str(source)]
+    if source in shipped():
+        if told := shadowed(source, "a generator of the course"):
+            banner(told)
+        return shipped()[source]
     if path.is_dir():
         if there := candidates(path):
             return there[0]
@@ -358,7 +360,8 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     fits = {k: v.is_floating_point() and v.abs().max() < torch.finfo(torch.half).max for k, v in weights.items()}
     weights = {"generator." + k: v.half() if fits[k] else v for k, v in weights.items()}
-    recipe = recipe.but(data=Path(recipe.data).name)  # no path of this machine
+    if recipe.data not in (*EMBEDDED, *DOWNLOADED):
+        recipe = recipe.but(data=apart(Path(recipe.data).name))  # no path of this machine
     base = RECIPES.get(recipe.name, recipe)
     if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
         recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")

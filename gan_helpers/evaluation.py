@@ -134,8 +134,11 @@ def cached_features(images: np.ndarray, extractor: features.Extractor, progress:
 Sampler = Callable[[int, int], np.ndarray]  # (n, seed) → uint8 (n, C, H, W)
 
 
-def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
+def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, int | None]:
     """Where images to score come from: a generator, a `.npy` file, a folder or a zip.
+
+    Args:
+        skip_broken: leave out images of a folder or zip that cannot be read.
 
     Returns:
         The sampler, and how many images there are at all (None: as many as you like).
@@ -144,12 +147,13 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
         CourseError: nothing there, or not images.
     """
     path = data.at_home(source)
-    if not path.exists() and str(source) not in checkpoints.shipped():
+    named = source in checkpoints.shipped()
+    if not path.exists() and not named:
         raise CourseError(
             f"Nothing to score at '{source}'.{nearest(str(source), checkpoints.shipped())} Give a shipped generator "
             f"({', '.join(checkpoints.shipped())}), a run folder, a checkpoint, FILE.npy, or a folder or zip of images."
         )
-    if path.suffix == ".npy":
+    if not named and path.suffix.lower() == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -160,11 +164,13 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
                 f"{array.dtype} {array.shape}."
             )
         return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)
-    if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
+    if not named and (path.suffix.lower() == ".zip" or (path.is_dir() and not checkpoints.candidates(path))):
         from .data.folder import open_as_it_is
 
-        images = open_as_it_is(path).images
-        return (lambda n, seed: images[some(n, len(images))]), len(images)
+        found = open_as_it_is(path, skip_broken)
+        if found.note:
+            data.banner(found.note)
+        return (lambda n, seed: found.images[some(n, len(found))]), len(found)
     generator = checkpoints.load_generator(source).to(features.DEVICE)
     return (lambda n, seed: draw(generator, n, seed)), None
 
@@ -292,7 +298,7 @@ def evaluate(
     if isinstance(source, nn.Module):
         sample, limit, subject = (lambda k, seed: draw(source, k, seed)), None, type(source).__name__
     else:
-        (sample, limit), subject = samples_of(source), Path(source).name
+        (sample, limit), subject = samples_of(source, options.get("skip_broken", False)), Path(source).name
     _, channels, image_size, _ = sample(1, 0).shape
     reference = Reference.open(images, image_size, channels, network, "report", **options)
     extractor, real_set = reference.extractor, reference.real

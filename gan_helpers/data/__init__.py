@@ -116,7 +116,8 @@ def load(
     """Open a data set by name, or a folder or zip of images by path.
 
     Args:
-        source: a name in `EMBEDDED` or `DOWNLOADED`, or a path.
+        source: a name in `EMBEDDED` or `DOWNLOADED`, or a path. A name goes before a folder that is called so, whose
+            path is `./name`, or a `Path`.
         image_size: side in pixels; None keeps the set's own (64 for a folder).
         channels: 1 or 3; None keeps the set's own (3 for a folder).
         fallback: an embedded set to use, with a visible banner, where a download fails.
@@ -131,11 +132,11 @@ def load(
     name = str(source)
     if split not in SPLITS:
         raise CourseError(f"There is no split '{split}'.{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
-    if name in EMBEDDED:
+    if source in EMBEDDED:
         from . import embedded
 
-        found = embedded.part(getattr(embedded, name)(), split)
-    elif name in DOWNLOADED:
+        found = noted(embedded.part(getattr(embedded, name)(), split), shadowed(name, "the embedded set"))
+    elif source in DOWNLOADED:
         from . import download, embedded
 
         try:
@@ -144,6 +145,7 @@ def load(
                 everything = ranks(found.images)
                 rows = rows_of(split, everything, np.ones(len(found), bool))
                 found = found.take(rows, f"{name}-{split}")
+            found = noted(found, shadowed(name, "the set to download"))
         except CourseError as error:
             if fallback is None:
                 raise
@@ -164,6 +166,22 @@ def load(
     if found.note:
         banner(found.note)
     return found.resized(image_size or found.images.shape[-1], channels or found.images.shape[1])
+
+
+def noted(images: ImageSet, sentence: str) -> ImageSet:
+    """The set with one more sentence in its note; itself for none."""
+    return replace(images, note=f"{images.note} {sentence}".strip()) if sentence else images
+
+
+def shadowed(name: str, what: str) -> str:
+    """What to tell where a file or folder is called `name`, which means `what`; else ''."""
+    there = at_home(name).exists()
+    return f"'{name}' is {what}; for the folder or file of that name write ./{name}." if there else ""
+
+
+def apart(name: str) -> str:
+    """The name of somebody's own images: after ./ where a data set is called so, and nobody may take it for that."""
+    return f"./{name}" if name in EMBEDDED or name in DOWNLOADED else name
 
 
 def at_home(name: str | Path) -> Path:

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import HELD_OUT, ImageSet, at_home, cache_dir, held_out, rank, rows_of
+from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, held_out, rank, rows_of
 from .layout import layout_of, printable
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
@@ -301,11 +301,11 @@ def open_folder(
             notes.append(f"Greys of {path.name} that are {kind} of over 8 bits: {white:g} is white in all of them.")
     notes += [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
-    title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
+    title = apart(path.stem) if split in (None, "train") else f"{apart(path.stem)}-{split}"
     return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
 
 
-def open_as_it_is(path: Path) -> ImageSet:
+def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
     """A folder or zip of generated images at their own size, in grey where all of them are grey.
 
     Raises:
@@ -327,7 +327,7 @@ def open_as_it_is(path: Path) -> ImageSet:
                     f"Generated images to score must be squares of one size; in '{path}' {printable(first[0])} is "
                     f"{first[1][0]}x{first[1][1]} and {printable(name)} is {size[0]}x{size[1]}. Make them alike first."
                 )
-    return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3)
+    return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3, skip_broken=skip_broken)
 
 
 def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np.ndarray:
