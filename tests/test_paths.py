@@ -1,16 +1,26 @@
 """Names, paths and letters as people type them: capitals, ~, a folder called like a data set, other encodings."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from gan_helpers import checkpoints, data, evaluation, features
+from gan_helpers import checkpoints, data, directions, evaluation, features, page
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
+from gan_helpers.widgets.explorer import explore
+from gan_helpers.widgets.training import scrub
+
+ROOT = str(data.ROOT)
 
 
 @pytest.fixture(autouse=True)
@@ -70,3 +80,62 @@ def test_photos_in_a_folder_called_faces_stay_ones_own(away):
     assert Recipe.from_json((away / "run" / "recipe.json").read_text("utf-8")).data == "./faces"
     assert main(["export", "run", "--out", "g.safetensors"]) == 0
     assert checkpoints.load_generator(away / "g.safetensors").recipe.data == "./faces"
+
+
+TINY = ["--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=4", "--steps", "1", "--device", "cpu"]
+
+
+def test_a_tilde_is_home_wherever_a_path_is_given(away, monkeypatch):
+    home = away / "home"
+    monkeypatch.setenv("HOME", str(home)), monkeypatch.setenv("USERPROFILE", str(home))
+    photos(home / "photos")
+    assert main(["train", "dcgan-faces", "--data=~/photos", "--out=~/run", *TINY]) == 0
+    for command in (
+        "sample ~/run --out ~/a.png",
+        "animate ~/run --out ~/a.gif",
+        "export ~/run --out ~/g.safetensors",
+        "walk ~/run --out ~/w.gif --seconds 1 --fps 4",
+        "export-explorer ~/run --out ~/p.html",
+    ):
+        assert main(command.split()) == 0
+    generator = checkpoints.load_generator("~/g.safetensors")
+    assert scrub("~/run").children and page.export_page(generator, "~/q.html", "q") == home / "q.html"
+    assert explore(generator, folder="~/explored").explorer.folder == home / "explored"
+    kept = directions.save_directions("~/d.safetensors", {"a": torch.ones(4)})
+    assert kept == home / "d.safetensors" and "a" in directions.load_directions("~/d.safetensors", 4)
+    shutil.copy(features.shipped()["fashion-net"], home / "n.safetensors")
+    assert features.load("~/n.safetensors").name == "n" and features.load_classifier("~/n.safetensors").heads
+    assert sorted(path.name for path in away.iterdir()) == ["cache", "home"]
+
+
+def test_nothing_is_written_or_read_in_the_encoding_of_the_place():
+    silent = re.compile(r"(?<![\w.])open\((?!.*(encoding|\"[rwxa]?\+?b|\"xb|\"ab))|(read|write)_text\((?!.*utf-8)")
+    elsewhere = "safe_open", "Image.open", "tarfile.open", "archive.open", "def ", "Reference.open"
+    for path in Path(checkpoints.__file__).parent.rglob("*.py"):
+        for line in path.read_text("utf-8").splitlines():
+            if silent.search(line) and not any(word in line for word in elsewhere):
+                assert ".lock" in line or 'b" if start' in line, f"{path.name}: {line}"
+
+
+def test_a_terminal_without_a_letter_ends_no_command(away):
+    photos(away / "\u0106ma \u86fe")
+    command = [sys.executable, "-m", "gan_helpers", "train", "dcgan-faces", "--data", "\u0106ma \u86fe", "--out", "run"]
+    told = subprocess.run([*command, *TINY], env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONPATH": ROOT},
+                          capture_output=True)  # fmt: skip
+    assert told.returncode == 0 and b"?ma ?" in told.stdout
+
+
+def loaded(*names):
+    generator = torch.nn.Identity()
+    generator.class_names, generator.recipe = names, Recipe("tiny")
+    return generator
+
+
+def test_where_all_names_are_numbers_only_names_count():
+    assert checkpoints.class_number(loaded("0", "1", "3", "4"), "3") == 2
+    with pytest.raises(CourseError, match="no class '2'.*Classes: 0, 1, 3, 4"):
+        checkpoints.class_number(loaded("0", "1", "3", "4"), "2")
+    with pytest.raises(CourseError, match="no class '0'"):
+        checkpoints.class_number(loaded(*sorted(map(str, range(1, 13)))), "0")
+    assert checkpoints.class_number(loaded("cat", "3"), "0") == 0
+    assert checkpoints.class_number(loaded("Hund", "K\u00e4fer"), "Ka\u0308fer") == 1
