@@ -47,6 +47,14 @@ class ImageSet:
     shareable: bool = False
     note: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises CourseError where labels or a column are not one for each image."""
+        if self.labels is not None:
+            object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images)))
+        for column, values in self.attributes.items():
+            if len(values) != len(self.images):
+                raise CourseError(f"{self.name} has {len(self.images):,} images, and {len(values):,} in '{column}'.")
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -57,10 +65,15 @@ class ImageSet:
         return f"ImageSet({self.name}: {n:,} images, {c}x{h}x{w}{classes}{columns})"
 
     def resized(self, image_size: int, channels: int) -> ImageSet:
-        """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes."""
+        """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes.
+
+        Raises:
+            CourseError: no size or number of channels that images can have.
+        """
         import torch
         import torch.nn.functional as F
 
+        check_shape(image_size, channels)
         if self.images.shape[1:] == (channels, image_size, image_size):
             return self
         out = np.empty((len(self), channels, image_size, image_size), np.uint8)
@@ -90,6 +103,26 @@ class ImageSet:
         labels = None if self.labels is None else self.labels[rows]
         attributes = {k: v[rows] for k, v in self.attributes.items()}
         return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name)
+
+
+def checked_labels(labels: np.ndarray, count: int) -> np.ndarray:
+    """The labels as int64 (count,).
+
+    Raises:
+        CourseError: too few, too many, or no whole numbers from 0.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise CourseError(f"{count:,} images need as many labels, one each; these are {labels.shape}.")
+    if labels.dtype.kind not in "iu" or (count and labels.min() < 0):
+        raise CourseError(f"Labels must be whole numbers from 0; these are {labels.dtype}, {labels[:3].tolist()}…")
+    return labels.astype(np.int64, copy=False)
+
+
+def check_shape(image_size: int | None, channels: int | None) -> None:
+    """Raises CourseError for a size or number of channels that images cannot have; None is whatever they have."""
+    if channels not in (1, 3, None) or (image_size is not None and image_size < 1):
+        raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
 
 
 EMBEDDED = {
@@ -127,9 +160,11 @@ def load(
             is chosen by one is reported by the other.
 
     Raises:
-        CourseError: unknown name or split, unreadable folder, or failed download without a fallback.
+        CourseError: unknown name or split, a shape that no image has, unreadable folder, or failed download without a
+            fallback.
     """
     name = str(source)
+    check_shape(image_size, channels)
     if split not in SPLITS:
         raise CourseError(f"There is no split '{split}'.{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
     if source in EMBEDDED:

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, held_out, rank, rows_of
+from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, check_shape, held_out, rank, rows_of
 from .layout import layout_of, printable
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
@@ -243,8 +243,7 @@ def open_folder(
             or no room for the cache.
     """
     path = at_home(path).resolve()
-    if channels not in (1, 3) or image_size < 1:
-        raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
+    check_shape(image_size, channels)
     with contextlib.ExitStack() as stack:
         stamps, ignored, opener = _list_folder(path) if path.is_dir() else _list_zip(path, stack)
         others = ", ".join(f"{n:,} {kind}" for kind, n in sorted(ignored.items(), key=lambda item: (-item[1], item[0])))
