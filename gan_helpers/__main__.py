@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from . import recipes
-from .errors import CourseError
+from .errors import CourseError, speak_anyway
 
 # Each command imports what it needs, so that help and errors come at once.
 
@@ -47,7 +47,7 @@ def train(o: argparse.Namespace) -> int:
     from .training import pick_device
 
     pick_device(o.device)
-    folder = Path(o.out or runs.default_folder(recipe))
+    folder = data.at_home(o.out or runs.default_folder(recipe))
     if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
     runs.claim(folder, recipe, o.resume)
@@ -102,13 +102,14 @@ def npy(array) -> bytes:
 def animate(o: argparse.Namespace) -> None:
     from . import animate as animation
     from . import callbacks
+    from .data import at_home
 
-    out = checked_out(o.out, animation.SUFFIXES)
+    out, run = checked_out(o.out, animation.SUFFIXES), at_home(o.run)
     if not 0.1 <= o.fps <= 50:
         raise CourseError(f"--fps must lie between 0.1 and 50; got {o.fps:g}.")
-    if not (Path(o.run) / "frames").is_dir():
+    if not (run / "frames").is_dir():
         raise CourseError(f"{o.run} is no run folder: it has no frames.")
-    animation.animate(callbacks.frames(Path(o.run)), out, fps=o.fps)
+    animation.animate(callbacks.frames(run), out, fps=o.fps)
     print(f"{out} ({out.stat().st_size:,} bytes)")
 
 
@@ -190,7 +191,7 @@ def evaluate(o: argparse.Namespace) -> None:
 def network(o: argparse.Namespace) -> None:
     from . import data, features
 
-    out = checked_out(o.out or f"{Path(o.data).stem}-net.safetensors", (".safetensors",))
+    out = checked_out(o.out or f"{data.at_home(o.data).resolve().stem}-net.safetensors", (".safetensors",))
     splits = (data.load(o.data, o.image_size, split=s, skip_broken=o.skip_broken) for s in ("train", "held-out"))
     right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
@@ -269,7 +270,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, "
                    "or a network of the course such as faces-net")  # fmt: skip
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
-    c.add_argument("--skip-broken", action="store_true", help="leave out images of the data set that cannot be read")
+    c.add_argument(
+        "--skip-broken", action="store_true", help="leave out images, real or generated, that cannot be read"
+    )
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")
 
     c = command("network", network, "train the small classifier whose features measure a data set")
@@ -304,6 +307,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 with one line on stderr if not, 130 for a run that was stopped."""
+    speak_anyway()
     o = parser().parse_args(argv)
     try:
         return o.call(o) or 0

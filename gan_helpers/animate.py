@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from .data import at_home
 from .errors import CourseError
 from .files import save_atomically
 from .plots import grid
@@ -53,7 +54,7 @@ def animate(
     Raises:
         CourseError: no frames, frames of several sizes, another ending, or a file that cannot be made to fit.
     """
-    path = Path(path)
+    path = at_home(path)
     if path.suffix.lower() not in SUFFIXES:
         raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
     if not frames:

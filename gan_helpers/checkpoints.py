@@ -19,7 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models, precision
-from .data import DATA, at_home, banner
+from .data import DATA, DOWNLOADED, EMBEDDED, apart, at_home, banner, shadowed
+from .data.layout import normal
 from .errors import CourseError, nearest
 from .files import move
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -258,14 +259,16 @@ def about(path: Path) -> str:
 
 
 def find(source: str | Path) -> Path:
-    """The file behind a shipped name, a run folder or a path.
+    """The file behind a shipped name, a run folder or a path. A name goes before a file that is called so: see `load`.
 
     Raises:
         CourseError: nothing there; the nearest shipped name is suggested.
     """
     path = at_home(source)
-    if str(source) in shipped():
-        return shipped()[str(source)]
+    if source in shipped():
+        if told := shadowed(source, "a generator of the course"):
+            banner(told)
+        return shipped()[source]
     if path.is_dir():
         if there := candidates(path):
             return there[0]
@@ -311,7 +314,7 @@ def load_generator(source: str | Path) -> nn.Module:
     fill(generator.state_dict(), tensors, prefix, path)
     try:
         generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
-        names = tuple(map(str, json.loads(header.get("classes", "[]"))))
+        names = tuple(normal(str(name)) for name in json.loads(header.get("classes", "[]")))
     except (ValueError, TypeError, RecursionError):
         raise CourseError(f"{path}: its card is damaged.") from None
     if recipe.conditional and len(names) != recipe.num_classes:
@@ -320,8 +323,16 @@ def load_generator(source: str | Path) -> nn.Module:
     return generator.eval().requires_grad_(False)
 
 
+def is_number(name: str) -> bool:
+    """Whether a class is called by a number, as digits are."""
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
+
+
 def class_number(generator: nn.Module, name: str) -> int:
-    """The number of a class that a loaded generator draws, by its name or its number.
+    """The number of a class that a loaded generator draws, by its name or its number (where names are no numbers).
 
     Raises:
         CourseError: no such class, or a generator that draws no class at will; the message says what there is.
@@ -329,7 +340,8 @@ def class_number(generator: nn.Module, name: str) -> int:
     names = generator.class_names
     if not names:
         raise CourseError(f"{generator.recipe.name} draws no class at will: its generator is never told one.")
-    if name not in names and not (name.isdecimal() and int(name) < len(names)):
+    name, by_number = normal(name), not all(map(is_number, names))
+    if name not in names and not (by_number and name.isdecimal() and int(name) < len(names)):
         raise CourseError(f"There is no class '{name}'.{nearest(name, names)} Classes: {', '.join(names)}.")
     return names.index(name) if name in names else int(name)
 
@@ -358,7 +370,8 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     fits = {k: v.is_floating_point() and v.abs().max() < torch.finfo(torch.half).max for k, v in weights.items()}
     weights = {"generator." + k: v.half() if fits[k] else v for k, v in weights.items()}
-    recipe = recipe.but(data=Path(recipe.data).name)  # no path of this machine
+    if recipe.data not in (*EMBEDDED, *DOWNLOADED):
+        recipe = recipe.but(data=apart(Path(recipe.data).name))  # no path of this machine
     base = RECIPES.get(recipe.name, recipe)
     if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
         recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")

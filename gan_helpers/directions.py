@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .checkpoints import write_atomically
-from .data import ImageSet
+from .data import ImageSet, at_home
 from .errors import CourseError
 from .latent import draw_z, generate
 
@@ -148,8 +148,9 @@ def remove(direction: Tensor, *others: Tensor) -> Tensor:
 
 def save_directions(path: str | Path, directions: dict[str, Tensor]) -> Path:
     """Keep named directions (latent_dim,) in a safetensors file."""
-    write_atomically(Path(path), dict(directions), {"kind": "directions"})
-    return Path(path)
+    path = at_home(path)
+    write_atomically(path, dict(directions), {"kind": "directions"})
+    return path
 
 
 def load_directions(path: str | Path, latent_dim: int) -> dict[str, Tensor]:
@@ -159,7 +160,7 @@ def load_directions(path: str | Path, latent_dim: int) -> dict[str, Tensor]:
         CourseError: missing, damaged or foreign file, or directions of another length.
     """
     try:
-        with safetensors.safe_open(Path(path), "pt") as file:
+        with safetensors.safe_open(at_home(path), "pt") as file:
             kind = (file.metadata() or {}).get("kind")
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, ValueError) as error:

@@ -134,8 +134,11 @@ def cached_features(images: np.ndarray, extractor: features.Extractor, progress:
 Sampler = Callable[[int, int], np.ndarray]  # (n, seed) → uint8 (n, C, H, W)
 
 
-def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
+def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, int | None]:
     """Where images to score come from: a generator, a `.npy` file, a folder or a zip.
+
+    Args:
+        skip_broken: leave out images of a folder or zip that cannot be read.
 
     Returns:
         The sampler, and how many images there are at all (None: as many as you like).
@@ -144,12 +147,13 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
         CourseError: nothing there, or not images.
     """
     path = data.at_home(source)
-    if not path.exists() and str(source) not in checkpoints.shipped():
+    named = source in checkpoints.shipped()
+    if not path.exists() and not named:
         raise CourseError(
             f"Nothing to score at '{source}'.{nearest(str(source), checkpoints.shipped())} Give a shipped generator "
             f"({', '.join(checkpoints.shipped())}), a run folder, a checkpoint, FILE.npy, or a folder or zip of images."
         )
-    if path.suffix == ".npy":
+    if not named and path.suffix.lower() == ".npy":
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -160,11 +164,13 @@ def samples_of(source: str | Path) -> tuple[Sampler, int | None]:
                 f"{array.dtype} {array.shape}."
             )
         return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)
-    if path.suffix == ".zip" or (path.is_dir() and not checkpoints.candidates(path)):
+    if not named and (path.suffix.lower() == ".zip" or (path.is_dir() and not checkpoints.candidates(path))):
         from .data.folder import open_as_it_is
 
-        images = open_as_it_is(path).images
-        return (lambda n, seed: images[some(n, len(images))]), len(images)
+        found = open_as_it_is(path, skip_broken)
+        if found.note:
+            data.banner(found.note)
+        return (lambda n, seed: found.images[some(n, len(found))]), len(found)
     generator = checkpoints.load_generator(source).to(features.DEVICE)
     return (lambda n, seed: draw(generator, n, seed)), None
 
@@ -175,9 +181,12 @@ def some(n: int, of: int) -> np.ndarray:
 
 
 def draw(generator: nn.Module, n: int, seed: int) -> np.ndarray:
-    """n images uint8 (n, C, H, W) of a generator."""
-    z = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
-    return generate(generator, z, each=to_uint8).numpy()
+    """n images uint8 (n, C, H, W) of a generator: of each class as many, but for a rest that the seed deals out."""
+    lot = torch.Generator().manual_seed(seed)
+    z, labels = torch.randn(n, generator.latent_dim, generator=lot), None
+    if classes := getattr(generator, "num_classes", 0):
+        labels = torch.randperm(classes, generator=lot)[torch.arange(n) % classes]
+    return generate(generator, z, labels, each=to_uint8).numpy()
 
 
 def measure(
@@ -255,6 +264,20 @@ class Reference:
         return cached_features(self.train.images[rows], self.extractor, progress)
 
 
+def enough(images: data.ImageSet, or_else: str = "") -> None:
+    """Check that real images are enough to score by.
+
+    Raises:
+        CourseError: they are under 10; `or_else` says what else may be done than to add some.
+    """
+    if len(images) < 10:
+        or_else = f", {or_else}" if or_else else ""
+        raise CourseError(
+            f"{images.name} has {len(images)} images to score by: too few. Add images (at least 10 must be held out, "
+            f"and about a tenth is){or_else}."
+        )
+
+
 COMPARED = 10_000  # training images among which copies are looked for where the network is slow
 
 
@@ -292,12 +315,11 @@ def evaluate(
     if isinstance(source, nn.Module):
         sample, limit, subject = (lambda k, seed: draw(source, k, seed)), None, type(source).__name__
     else:
-        (sample, limit), subject = samples_of(source), Path(source).name
+        (sample, limit), subject = samples_of(source, options.get("skip_broken", False)), Path(source).name
     _, channels, image_size, _ = sample(1, 0).shape
     reference = Reference.open(images, image_size, channels, network, "report", **options)
     extractor, real_set = reference.extractor, reference.real
-    if len(real_set) < 10:
-        raise CourseError(f"{real_set.name} has {len(real_set)} images to score against: too few. Add images.")
+    enough(real_set)
     n = min(len(real_set), 10_000, limit or 10_000) if n is None else n
     if n < 10:
         raise CourseError(f"{n} images are too few to score: give at least 10, better thousands.")
@@ -378,15 +400,11 @@ class Judge:
         self, images: str | Path, network: str | None = None, n: int = 1000, channels: int = 3, image_size: int = 32,
         **options,
     ) -> None:  # fmt: skip
+        held_out = data.load(images, image_size, channels, split="held-out", **options)
+        enough(held_out, "or train without scores")
         self.reference = Reference.open(images, image_size, channels, network, "choose", **options)
-        if len(self.reference.real) < 10:
-            raise CourseError(
-                f"{self.reference.real.name} has {len(self.reference.real)} images to choose by: too few. Add images, "
-                "or train without scores."
-            )
         extractor = self.reference.extractor
         self.real, _ = cached_features(self.reference.real.images, extractor)
-        held_out = data.load(images, image_size, channels, split="held-out", **options)
         few = len(held_out) < data.ENOUGH  # then it chooses by training images
         self.held_out = cached_features(held_out.images, extractor)[0] if few else None
         self.n, self.name = n, f"KD({extractor.name})"

@@ -259,7 +259,7 @@ def load_classifier(path: str | Path) -> Classifier:
     """
     import safetensors
 
-    path = shipped().get(str(path), Path(path))
+    path = shipped().get(path, data.at_home(path))
     try:
         with safetensors.safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -289,7 +289,9 @@ def load(name: str | Path) -> Extractor:
         return inception(str(name))
     if str(name) == IMAGENET:
         return imagenet()
-    path = shipped().get(str(name), data.at_home(name))
+    path = shipped().get(name, data.at_home(name))
+    if name in shipped() and (told := data.shadowed(name, "a network of the course")):
+        data.banner(told)
     if not path.is_file():
         names = [IMAGENET, *shipped(), *PROTOCOLS]
         raise CourseError(f"No network '{name}'.{nearest(str(name), names)} Networks: {', '.join(names)}.")
@@ -314,12 +316,12 @@ def default_for(source: str | Path, channels: int) -> str:
 
 def own_of(source: str | Path, channels: int) -> str:
     """The course's own network for a data set: its own, fashion-net for other grey images, else cifar10-net."""
-    return OF_DATA.get(str(source), "fashion-net" if channels == 1 else "cifar10-net")
+    return OF_DATA.get(source, "fashion-net" if channels == 1 else "cifar10-net")
 
 
 def questioner(source: str | Path) -> Classifier | None:
     """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any."""
-    net = load_classifier(OF_DATA[str(source)]) if str(source) in OF_DATA else None
+    net = load_classifier(OF_DATA[source]) if source in OF_DATA else None
     return net if net is not None and len(net.heads) > 1 else None
 
 
@@ -425,9 +427,9 @@ def inception_weights() -> Path:
     from .data import download
 
     if given := os.environ.get(INCEPTION_PATH):
-        if not Path(given).is_file():
+        if not data.at_home(given).is_file():
             raise CourseError(f"{INCEPTION_PATH} names '{given}', which is no file.")
-        return Path(given)
+        return data.at_home(given)
     path = data.cache_dir() / "downloads" / "inception" / "inception-2015-12-05.pth"
     hint = (
         f"FID needs Inception's weights (96 MB). By hand: download one of the addresses above to '{path}', or set "

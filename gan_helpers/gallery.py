@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from . import callbacks, checkpoints, data, evaluation, features, latent, plots, recipes, runs
 from .animate import animate
 from .data import DATA, ROOT
-from .errors import CourseError
+from .errors import CourseError, speak_anyway
 from .files import save_atomically
 from .recipes import Recipe
 from .training import Trainer
@@ -287,6 +287,7 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("job", choices=("plan", "train", "board"))
     p.add_argument("names", nargs="*", help="recipes (default: all)")
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
+    speak_anyway()
     o = p.parse_args(argv)
     names = o.names or list(MINUTES)
     try:

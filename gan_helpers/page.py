@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from . import checkpoints, directions, latent
+from .data import at_home
 from .errors import CourseError
 from .files import save_atomically
 from .models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
@@ -227,7 +228,7 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     Raises:
         CourseError: a layer that the page does not know, a net for each class, or a page over 12 MB.
     """
-    path = Path(path)
+    path = at_home(path)
     if isinstance(generator, OnePerClass):
         raise CourseError(
             f"{title} is {len(generator.nets)} nets, one a class (OnePerClass), and a page holds one net."

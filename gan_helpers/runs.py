@@ -76,7 +76,7 @@ def train(
         Diverged: losses stopped being numbers; the folder keeps the last good state.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    folder = claim(Path(out or default_folder(recipe)), recipe, resume)
+    folder = claim(data.at_home(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)
     trainer = Trainer(recipe, images.images, device, labels=images.labels, class_names=images.class_names)

@@ -28,7 +28,7 @@ def quota(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/c
     """
     allowed = [math.inf]
     try:
-        lines = own.read_text().splitlines()
+        lines = own.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:  # not Linux
         return math.inf
     for line in lines:
@@ -50,13 +50,13 @@ def quota(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/c
 
 def quota_2(folder: Path) -> float:
     """Cores from `cpu.max`, which holds two numbers of microseconds, such as `100000 100000`."""
-    used, period = (folder / "cpu.max").read_text().split()
+    used, period = (folder / "cpu.max").read_text("utf-8").split()
     return int(used) / int(period)
 
 
 def quota_1(folder: Path) -> float:
     """Cores from the two files of version 1, where -1 is no limit."""
-    used, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    used, period = (int((folder / f"cpu.cfs_{name}_us").read_text("utf-8")) for name in ("quota", "period"))
     return used / period if used > 0 else math.inf
 
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import models, precision
+from . import data, models, precision
 from .augment import diff_augment, flip
 from .errors import CourseError
 from .losses import LOSSES, gradient_penalty, r1_penalty
@@ -43,9 +43,9 @@ def pick_device(name: str = "auto") -> torch.device:
         name = next(kind for kind, yes in there.items() if yes)
     if name.partition(":")[0] not in there:
         raise CourseError(f"No device '{name}': choose auto, cpu, cuda or mps.")
-    kind, _, index = name.partition(":")
+    kind, colon, index = name.partition(":")
     count = torch.cuda.device_count() if kind == "cuda" else 1
-    if not there[kind] or (index and not (index.isdecimal() and int(index) < count)):
+    if not there[kind] or (colon and not (index.isdecimal() and int(index) < count)):
         raise CourseError(f"This machine has no {name} that PyTorch can use: choose --device auto or cpu.")
     return torch.device(name)
 
@@ -214,7 +214,10 @@ class Trainer:
                 f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}."
             )
         if recipe.labels:
+            labels = None if labels is None else data.checked_labels(labels, len(images))
             there = 0 if labels is None else len(np.unique(labels))
+            if class_names and there != len(class_names):
+                raise CourseError(f"There are {len(class_names)} classes, and only {there} have images to train on.")
             if there != recipe.num_classes or min(labels) != 0 or max(labels) != there - 1:
                 raise CourseError(
                     f"The recipe '{recipe.name}' needs images of {recipe.num_classes} classes, numbered from 0; "

@@ -20,7 +20,7 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbformat import NotebookNode
 
-from .errors import CourseError, nearest
+from .errors import CourseError, nearest, speak_anyway
 
 ROOT = Path(__file__).resolve().parents[1]
 PERCENT = {"extension": ".py", "format_name": "percent"}
@@ -261,6 +261,7 @@ def main(argv: list[str] | None = None) -> int:
             c.add_argument("--check", action="store_true", help="write nothing, and fail if anything differs")
         if job is sync:
             c.add_argument("--to", choices=["text", "notebooks"], help="the side to write (default: the older)")
+    speak_anyway()
     o = vars(p.parse_args(argv))
     job, call, must_agree = o.pop("job"), o.pop("call"), o.get("check", True)
     try:

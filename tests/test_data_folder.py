@@ -1,6 +1,7 @@
 """A folder or zip of the user's own images: modes, classes, cache, and everything that can be wrong with it."""
 
 import errno
+import json
 import os
 import shutil
 import struct
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_helpers import data
 from gan_helpers.data import folder, load
 from gan_helpers.data.folder import open_folder
 from gan_helpers.errors import CourseError
@@ -527,3 +529,195 @@ def test_every_tenth_image_is_held_out_whatever_is_broken(tmp_path):
 def test_a_set_too_small_to_hold_any_out_says_so(photos):
     with pytest.raises(CourseError, match="every tenth is held out"):
         load(photos, 8, split="held-out")
+
+
+# ---- how others write zips, and what systems leave beside images
+
+
+def zip_named(path, *names):
+    """A zip of different images under names taken as they are, whatever the system's separator."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for k, name in enumerate(names):
+            out = BytesIO()
+            noise(10, 10, k).save(out, "PNG")
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name
+            archive.writestr(entry, out.getvalue())
+    return path
+
+
+def test_backslashes_and_dots_in_a_zip_are_folders(tmp_path):
+    path = zip_named(
+        tmp_path / "z.zip", "./pets\\cat\\1.png", "pets/cat/2.png", ".\\pets\\dog\\3.png", "pets//dog/4.png"
+    )
+    found = open_folder(path, 8)
+    assert found.class_names == ("cat", "dog") and found.labels.tolist() == [0, 0, 1, 1]
+    assert (found.images[0] == one(tmp_path, noise(10, 10, 0))).all()
+
+
+def test_names_in_a_zip_of_macos_are_read_as_utf8(tmp_path):
+    path = zip_named(tmp_path / "z.zip", "Katzen/1.png", "K\u00e4fer/2.png")
+    data = path.read_bytes()
+    for magic, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # clear the flag that says UTF-8
+        at = data.rindex(magic) + offset
+        data = data[:at] + struct.pack("<H", struct.unpack("<H", data[at : at + 2])[0] & ~0x800) + data[at + 2 :]
+    path.write_bytes(data)
+    assert open_folder(path, 8).class_names == ("Katzen", "K\u00e4fer")
+
+
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "z.zip")])
+def test_thumbnails_and_hidden_folders_are_no_images(photos, pack):
+    for name in ("@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/x.jpg", ".thumbnails/x.jpg", "a/.b/x.jpg"):
+        save(noise(9, 9), photos / name)
+    (photos / "desktop.ini").touch(), (photos / "Thumbs.db").touch()
+    found = open_folder(pack(photos), 8)
+    assert len(found) == 6 and found.note == ""
+
+
+def test_jfif_is_a_jpeg(tmp_path):
+    assert one(tmp_path, noise(9, 9), "photo.jfif", format="JPEG").shape == (3, 8, 8)
+
+
+# ---- splits, labels and classes that folders tell of
+
+
+def shade(k):
+    return Image.new("RGB", (8, 8), (k, k, k))
+
+
+def shades(images):
+    return images.images[:, 0, 0, 0].tolist()
+
+
+def tree(root, *names):
+    """A folder with an image of shade k under the k-th name."""
+    for k, name in enumerate(names):
+        save(shade(k), root / name)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "train", "held", "said"),
+    [
+        (["train/1.png", "train/2.png", "test/3.png"], (), [0, 1], [2], "'test' is held out."),
+        (["Training/1.png", "a.png", "validation/2.png"], (), [0], [2], "'val' is held out. Not read: what"),
+        (["x/train/a/1.png", "x/train/b/1.png", "x/test/a/2.png"], ("a", "b"), [0, 1], [2], "'test' is held out."),
+        (["a/train/1.png", "a/test/2.png", "b/train/3.png", "b/test/4.png"], ("a", "b"), [0, 2], [1, 3], "'test' is"),
+        (["train/a/1.png", "train/b/1.png", "valid/b/2.png", "test/2.png"], ("a", "b"), [0, 1], [2],
+         "'val' is held out. Not read: 'test'."),
+        (["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/b/1.png"], ("a", "b"), [0, 1], [3],
+         "Not read: 'val'."),
+        (["train/x/1.png", "train/x/2.png", "test/y/3.png"], (), [0, 1], [2], "'test' is held out."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "set.zip")])
+def test_folders_called_train_and_test_are_splits(tmp_path, pack, names, classes, train, held, said):
+    path = pack(tree(tmp_path / "set", *names))
+    seen, kept = load(path, 8), load(path, 8, split="held-out")
+    assert sorted(shades(seen)) == train and sorted(shades(kept)) == held
+    assert seen.class_names == kept.class_names == classes and said in seen.note and said in kept.note
+    assert (load(path, 8, split="report").images == kept.images).all()
+
+
+def test_a_test_folder_with_other_classes_never_trains(tmp_path):
+    names = [f"train/{kind}/{k}.png" for kind in "ab" for k in range(20)]
+    path = tree(tmp_path / "set", *names, "test/1.png", "test/2.png")
+    seen, kept = load(path, 8), load(path, 8, split="held-out")
+    assert sorted(shades(seen) + shades(kept)) == list(range(40)) and seen.class_names == ("a", "b")
+    assert "by content. Not read: 'test'" in seen.note
+
+
+@pytest.mark.parametrize("names", [["train/1.png", "truck/2.png"], ["test/1.png", "val/2.png"]])
+def test_other_folders_of_such_names_are_classes(tmp_path, names):
+    assert len(open_folder(tree(tmp_path / "set", *names), 8).class_names) == 2
+
+
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "set.zip")])
+@pytest.mark.parametrize("above", ["", "wrap/"])
+def test_labels_of_stylegan_are_classes_and_its_shards_are_not(tmp_path, pack, above):
+    names = ["00000/img0.png", "00000/img1.png", "00001/img2.png"]
+    root = tree(tmp_path / "set", *(above + name for name in names))
+    told = root / above / "dataset.json"
+    told.write_text(json.dumps({"labels": list(zip(names, [7, 3, 7], strict=True))}))
+    found = open_folder(pack(root), 8)
+    assert found.class_names == ("3", "7") and found.labels.tolist() == [1, 0, 1]
+    assert "are the labels of its dataset.json" in found.note and ".json," not in found.note
+    for labels, why in ((None, "has no labels"), ([[names[0], 1]], "names no class for 2 of 3"), ([], "no labels")):
+        told.write_text(json.dumps({"labels": labels}))
+        assert open_folder(pack(root), 8).labels is None and why in open_folder(pack(root), 8).note
+    for other in ("[]", "{", '{"labels": 3}', '{"labels": [3]}', "[" * 10**5):  # some other program's file
+        told.write_text(other)
+        assert open_folder(pack(root), 8).class_names == ("00000", "00001")
+
+
+def test_one_name_in_two_spellings_is_one_class(tmp_path):
+    names = ["Ka\u0308fer/1.png", "K\u00e4fer/2.png", "Hund/3.png"]
+    path = tree(tmp_path / "set", *names)
+    if len(list(path.iterdir())) == 2:
+        pytest.skip("this file system knows one spelling")
+    found = open_folder(path, 8)
+    assert found.class_names == ("Hund", "K\u00e4fer") and sorted(found.labels.tolist()) == [0, 1, 1]
+    assert len(found.only("Ka\u0308fer")) == 2
+
+
+def test_every_class_keeps_a_training_image(tmp_path):
+    path = tree(tmp_path / "set", *(f"{k:02d}/1.png" for k in range(40)))  # some would be held out
+    seen = load(path, 8)
+    assert len(seen) == 40 and seen.labels.tolist() == list(range(40)) and "would be held out: one trains" in seen.note
+    more = tree(tmp_path / "more", *(f"{k % 4}/{k:02d}.png" for k in range(40)))
+    assert 0 < len(load(more, 8, split="held-out")) < 12 and load(more, 8).note == ""
+
+
+def test_copies_in_a_small_class_train_together():
+    ranks, labels = np.array([0.95, 0.95, 0.99, 0.2, 0.91]), np.array([0, 0, 0, 1, 1])
+    assert data.held_out(ranks, labels).tolist() == [False, False, True, False, True]
+    assert data.held_out(ranks).tolist() == [True, True, True, False, True]
+
+
+# ---- greys of more than 8 bits
+
+
+def greys(root, suffix, *arrays, **how):
+    """A folder of constant or given grey images; what `open_folder` makes of their last pixel."""
+    for k, array in enumerate(arrays):
+        save(Image.fromarray(array, **how), root / f"{k}{suffix}")
+    found = open_folder(root, 8, 1)
+    return found.images[:, 0, -1, -1].tolist(), found.note
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "values", "expected", "white"),
+    [
+        (np.float32, ".tif", (1.0, 128.0, 255.0), [1, 128, 255], "255"),
+        (np.float32, ".tif", (0.0, 0.5, 1.0), [0, 128, 255], "1"),
+        (np.float32, ".tif", (np.inf, -3.0, 1.0), [255, 0, 255], "1"),
+        (np.int32, ".tif", (1, 128, 255), [1, 128, 255], "255"),
+        (np.int32, ".tif", (0, 50_000, 65535), [0, 195, 255], None),
+        (np.uint16, ".png", (0, 512, 1023), [0, 128, 255], "1023"),
+        (np.uint16, ".tif", (15, 2048, 4095), [1, 128, 255], "4095"),
+        (np.uint16, ".png", (257, 4112, 65535), [1, 16, 255], None),
+    ],
+)
+def test_white_is_decided_once_for_the_set(tmp_path, kind, suffix, values, expected, white):
+    got, note = greys(tmp_path / "set", suffix, *(np.full((8, 8), value, kind) for value in values))
+    assert got == expected
+    assert (note == "") if white is None else (f": {white} is white in all" in note)
+    assert greys(tmp_path / "set", suffix) == (got, note)  # from the cache too
+
+
+def test_both_splits_are_scaled_alike(tmp_path):
+    root = tmp_path / "set"
+    greys(root, ".png", *(np.full((8, 8), 40 * k, np.uint16) for k in range(100)))
+    parts = [load(root, 8, 1, split=split).images[:, 0, 0, 0].tolist() for split in ("train", "held-out")]
+    assert sorted(parts[0] + parts[1]) == [round(40 * k / 4095 * 255) for k in range(100)] and parts[1]
+
+
+def test_a_type_that_states_its_white_is_believed(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.pgm").write_bytes(b"P5 1 1 1023 " + struct.pack(">H", 512))
+    strip = bytes([0x40, 0x04, 0x00])  # two pixels of 12 bits, 1024 each
+    tags = [(256, 4, 2), (257, 4, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (279, 4, 3)]
+    ifd = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", t, kind, 1, v) for t, kind, v in tags)
+    (tmp_path / "set" / "b.tif").write_bytes(b"II*\0" + struct.pack("<I", 12) + strip + b"\0" + ifd + bytes(4))
+    found = open_folder(tmp_path / "set", 1, 1)
+    assert found.images.ravel().tolist() == [128, 64] and found.note == ""

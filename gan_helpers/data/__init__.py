@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CourseError, nearest
+from .layout import normal
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"  # embedded sets and shipped generators
@@ -46,6 +47,14 @@ class ImageSet:
     shareable: bool = False
     note: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises CourseError where labels or a column are not one for each image."""
+        if self.labels is not None:
+            object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images)))
+        for column, values in self.attributes.items():
+            if len(values) != len(self.images):
+                raise CourseError(f"{self.name} has {len(self.images):,} images, and {len(values):,} in '{column}'.")
+
     def __len__(self) -> int:
         return len(self.images)
 
@@ -56,10 +65,15 @@ class ImageSet:
         return f"ImageSet({self.name}: {n:,} images, {c}x{h}x{w}{classes}{columns})"
 
     def resized(self, image_size: int, channels: int) -> ImageSet:
-        """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes."""
+        """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes.
+
+        Raises:
+            CourseError: no size or number of channels that images can have.
+        """
         import torch
         import torch.nn.functional as F
 
+        check_shape(image_size, channels)
         if self.images.shape[1:] == (channels, image_size, image_size):
             return self
         out = np.empty((len(self), channels, image_size, image_size), np.uint8)
@@ -78,6 +92,7 @@ class ImageSet:
         Raises:
             CourseError: no class of that name; the message lists those there are.
         """
+        class_name = normal(class_name)
         if class_name not in self.class_names:
             names = ", ".join(self.class_names) or "none"
             raise CourseError(f"{self.name} has no class '{class_name}'. It has: {names}.")
@@ -88,6 +103,26 @@ class ImageSet:
         labels = None if self.labels is None else self.labels[rows]
         attributes = {k: v[rows] for k, v in self.attributes.items()}
         return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name)
+
+
+def checked_labels(labels: np.ndarray, count: int) -> np.ndarray:
+    """The labels as int64 (count,).
+
+    Raises:
+        CourseError: too few, too many, or no whole numbers from 0.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (count,):
+        raise CourseError(f"{count:,} images need as many labels, one each; these are {labels.shape}.")
+    if labels.dtype.kind not in "iu" or (count and labels.min() < 0):
+        raise CourseError(f"Labels must be whole numbers from 0; these are {labels.dtype}, {labels[:3].tolist()}…")
+    return labels.astype(np.int64, copy=False)
+
+
+def check_shape(image_size: int | None, channels: int | None) -> None:
+    """Raises CourseError for a size or number of channels that images cannot have; None is whatever they have."""
+    if channels not in (1, 3, None) or (image_size is not None and image_size < 1):
+        raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
 
 
 EMBEDDED = {
@@ -114,7 +149,8 @@ def load(
     """Open a data set by name, or a folder or zip of images by path.
 
     Args:
-        source: a name in `EMBEDDED` or `DOWNLOADED`, or a path.
+        source: a name in `EMBEDDED` or `DOWNLOADED`, or a path. A name goes before a folder that is called so, whose
+            path is `./name`, or a `Path`.
         image_size: side in pixels; None keeps the set's own (64 for a folder).
         channels: 1 or 3; None keeps the set's own (3 for a folder).
         fallback: an embedded set to use, with a visible banner, where a download fails.
@@ -124,16 +160,18 @@ def load(
             is chosen by one is reported by the other.
 
     Raises:
-        CourseError: unknown name or split, unreadable folder, or failed download without a fallback.
+        CourseError: unknown name or split, a shape that no image has, unreadable folder, or failed download without a
+            fallback.
     """
     name = str(source)
+    check_shape(image_size, channels)
     if split not in SPLITS:
         raise CourseError(f"There is no split '{split}'.{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}.")
-    if name in EMBEDDED:
+    if source in EMBEDDED:
         from . import embedded
 
-        found = embedded.part(getattr(embedded, name)(), split)
-    elif name in DOWNLOADED:
+        found = noted(embedded.part(getattr(embedded, name)(), split), shadowed(name, "the embedded set"))
+    elif source in DOWNLOADED:
         from . import download, embedded
 
         try:
@@ -142,6 +180,7 @@ def load(
                 everything = ranks(found.images)
                 rows = rows_of(split, everything, np.ones(len(found), bool))
                 found = found.take(rows, f"{name}-{split}")
+            found = noted(found, shadowed(name, "the set to download"))
         except CourseError as error:
             if fallback is None:
                 raise
@@ -164,6 +203,22 @@ def load(
     return found.resized(image_size or found.images.shape[-1], channels or found.images.shape[1])
 
 
+def noted(images: ImageSet, sentence: str) -> ImageSet:
+    """The set with one more sentence in its note; itself for none."""
+    return replace(images, note=f"{images.note} {sentence}".strip()) if sentence else images
+
+
+def shadowed(name: str, what: str) -> str:
+    """What to tell where a file or folder is called `name`, which means `what`; else ''."""
+    there = at_home(name).exists()
+    return f"'{name}' is {what}; for the folder or file of that name write ./{name}." if there else ""
+
+
+def apart(name: str) -> str:
+    """The name of somebody's own images: after ./ where a data set is called so, and nobody may take it for that."""
+    return f"./{name}" if name in EMBEDDED or name in DOWNLOADED else name
+
+
 def at_home(name: str | Path) -> Path:
     """The path, with ~ for the home directory; a ~somebody who is not known here stays as it is."""
     try:
@@ -173,6 +228,7 @@ def at_home(name: str | Path) -> Path:
 
 
 SPLITS = ("train", "held-out", "choose", "report")
+HELD_OUT = 0.9  # the rank from which an image is held out
 ENOUGH, CHOOSE = 4000, 2000  # held-out images from which a fifth is spared to choose by; else training images that do
 
 
@@ -186,19 +242,33 @@ def ranks(images: np.ndarray) -> np.ndarray:
     return np.array([rank(image) for image in images])
 
 
+def held_out(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """Which images are held out, bool (N,): those that rank at `HELD_OUT` or above, about a tenth.
+
+    A class that would be held out whole, as one of a single image may be, keeps the image that ranks lowest, and its
+    copies, for training: otherwise nothing could draw it.
+    """
+    held = ranks >= HELD_OUT
+    if labels is not None:
+        lowest = np.ones(labels.max() + 1)
+        np.minimum.at(lowest, labels, ranks)
+        held &= ranks > lowest[labels]
+    return held
+
+
 def rows_of(split: str, ranks: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
     """Which images belong to a split, bool (N,).
 
-    An image's own content decides, so one more photo moves no other, and copies stay together: those that rank at .9 or
-    above are held out. A fifth of the held-out ones are there to choose by (recipes, the best of a run), the rest to
-    report. Where fewer than 4,000 are held out all of them report, and the choice falls by 2,000 fixed training images:
-    a judge that uses these must watch for copies.
+    An image's own content decides, so one more photo moves no other, and copies stay together (see `held_out`). A fifth
+    of the held-out ones are there to choose by (recipes, the best of a run), the rest to report. Where fewer than 4,000
+    are held out all of them report, and the choice falls by 2,000 fixed training images: a judge that uses these must
+    watch for copies.
 
     Args:
         ranks: (N,), of `rank`.
         held: bool (N,), where something else decides what is held out, such as an official test split.
     """
-    held = ranks >= 0.9 if held is None else held
+    held = held_out(ranks) if held is None else held
     if split in ("train", "held-out"):
         return held == (split == "held-out")
     if held.sum() >= ENOUGH:

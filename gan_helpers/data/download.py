@@ -118,10 +118,14 @@ def celeba(split: str = "train") -> ImageSet:
 
     def make() -> tuple:
         archive, attributes, partition = _files("celeba", list(DRIVE))
-        _, columns, *lines = attributes.read_text().strip().split("\n")  # the count, the 40 names, an image a line
+        _, columns, *lines = (
+            attributes.read_text("utf-8").strip().split("\n")
+        )  # the count, the 40 names, an image a line
         names = [line.split(maxsplit=1)[0] for line in lines]
         values = np.array([np.fromstring(line.split(maxsplit=1)[1], np.int8, sep=" ") for line in lines])  # -1 or 1
-        parts = np.array([line.split()[1] for line in partition.read_text().strip().split("\n")], np.uint8)  # ascending
+        parts = np.array(
+            [line.split()[1] for line in partition.read_text("utf-8").strip().split("\n")], np.uint8
+        )  # ascending
         arrays = {"columns": np.array(columns.split()), "values": values > 0, "parts": parts}
 
         def blocks() -> Iterator[np.ndarray]:

@@ -30,33 +30,39 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import ImageSet, at_home, cache_dir, rank, rows_of
+from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, check_shape, held_out, rank, rows_of
+from .layout import layout_of, printable
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other is tried, whatever a file is called
 MAX_ENTRY = 100 * 2**20  # bytes that one zip entry may unpack to
 MAX_RATIO, MAX_SMALL = 200, 2**30  # the images of a zip may unpack to 200 times its size, or to 1 GB
+JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "desktop.ini"}  # systems' own; in lower case
 VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
+FOLDERS = 2  # of what makes a folder's cache beyond that
 
 
-def decode(file: BinaryIO, image_size: int, channels: int) -> np.ndarray:
+Whites = dict[str, float]  # "I" for whole numbers, "F" for floats → the value that is white, in all of a set
+TOPS = (1, 255, 1023, 4095, 16383, 65535, 2**31 - 1)  # what is usually white
+
+
+def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None = None) -> np.ndarray:
     """One image file as uint8 (channels, image_size, image_size), values 0..255.
 
     The shorter side is resized to `image_size` (bilinear, antialiased) and the centre cropped: the pixels of
     torchvision's Resize and CenterCrop, in one step. Turned as EXIF says; alpha laid on white; the first frame of an
-    animation; 16-bit and float greys scaled, not clipped. Raises whatever Pillow raises for a broken image.
+    animation; greys of more than 8 bits scaled by `white_of`. Raises whatever Pillow raises for a broken image.
     """
     with Image.open(file, formats=FORMATS) as image:
         image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
         image.load()
+        white = white_of(image) or (whites or {}).get(image.mode[0], 1.0 if image.mode == "F" else 65535)
         with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels bad
             image = ImageOps.exif_transpose(image)
         if image.mode == "F" or image.mode.startswith("I"):
-            grey = np.nan_to_num(np.asarray(image, np.float64))
-            tops = {"F": (1, 255, 65535), "I": (65535, 2**31)}.get(image.mode, (65535,))
-            white = next((top for top in tops if grey.max() <= top), grey.max())
-            image = Image.fromarray((grey / white * 255).round().clip(0, 255).astype(np.uint8))
+            grey = np.nan_to_num(np.asarray(image, np.float64)).clip(0, white)
+            image = Image.fromarray((grey / white * 255).round().astype(np.uint8))
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -71,8 +77,42 @@ def decode(file: BinaryIO, image_size: int, channels: int) -> np.ndarray:
         return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
 
 
+def white_of(image: Image.Image) -> float:
+    """The value of white that an image's type fixes; 0 where it leaves that open: 16- and 32-bit and float greys.
+
+    These hold 10 or 12 bits as often as all 16, and floats anything: see `whites_of`.
+    """
+    if not (image.mode == "F" or image.mode.startswith("I")):
+        return 255
+    if image.format == "PPM":  # states its white, and Pillow scales by it
+        return 65535
+    bits = getattr(image, "tag_v2", {}).get(258)  # of a TIFF
+    return 4095 if bits == (12,) else 0
+
+
+def whites_of(names: list[str], opener: Opener) -> Whites:
+    """White in the greys of a set whose type leaves it open, decided once: the least of TOPS that none of them exceeds.
+
+    Else an image would be as bright as its own brightest pixel lets it be, and a 12-bit one black beside others of 16.
+    """
+    most: dict[str, float] = {}
+    for name in names:
+        if os.path.splitext(name)[1].lower() not in (".png", ".tif", ".tiff"):
+            continue
+        with contextlib.suppress(Exception), opener(name) as file, Image.open(file, formats=FORMATS) as image:
+            if white_of(image) == 0:
+                grey = np.asarray(image, np.float64)
+                most[image.mode[0]] = max(most.get(image.mode[0], 0), grey[np.isfinite(grey)].max(initial=0))
+    return {mode: next((top for top in TOPS if value <= top), value) for mode, value in most.items()}
+
+
 def decode_many(
-    names: list[str], opener: Opener, image_size: int, channels: int, broken: dict[str, str]
+    names: list[str],
+    opener: Opener,
+    image_size: int,
+    channels: int,
+    broken: dict[str, str],
+    whites: Whites | None = None,
 ) -> Iterator[np.ndarray]:
     """Decode in parallel, in order, a bounded number at a time.
 
@@ -82,7 +122,7 @@ def decode_many(
     """
 
     def work(chunk: list[str]) -> list[np.ndarray | str]:
-        return [attempt(name, opener, image_size, channels) for name in chunk]
+        return [attempt(name, opener, image_size, channels, whites) for name in chunk]
 
     Image.init()  # Pillow's plugins, before threads race to load them
     size = max(1, min(32, 2**22 // (channels * image_size**2)))  # images in a chunk: at most about 4 MB
@@ -104,11 +144,13 @@ def decode_many(
         pool.shutdown(cancel_futures=True)
 
 
-def attempt(name: str, opener: Opener, image_size: int, channels: int) -> np.ndarray | str:
+def attempt(
+    name: str, opener: Opener, image_size: int, channels: int, whites: Whites | None = None
+) -> np.ndarray | str:
     """The decoded image, or why there is none. Pillow raises nearly any exception for broken files."""
     try:
         with opener(name) as file:
-            return decode(file, image_size, channels)
+            return decode(file, image_size, channels, whites)
     except MemoryError:
         raise
     except Exception as error:
@@ -187,7 +229,7 @@ def open_folder(
 ) -> ImageSet:
     """A folder or zip of images: decoded the first time, then mapped from the cache.
 
-    Where all images lie in two or more sub-folders (below any folders that hold everything), these are the classes.
+    What its sub-folders mean, classes or splits, is told by `layout.layout_of`.
 
     Args:
         path: a folder or a zip file; a zip is read where it is, never unpacked to disk.
@@ -201,31 +243,38 @@ def open_folder(
             or no room for the cache.
     """
     path = at_home(path).resolve()
-    if channels not in (1, 3) or image_size < 1:
-        raise CourseError(f"channels must be 1 or 3, and image_size at least 1: not {channels} and {image_size}.")
+    check_shape(image_size, channels)
     with contextlib.ExitStack() as stack:
         stamps, ignored, opener = _list_folder(path) if path.is_dir() else _list_zip(path, stack)
         others = ", ".join(f"{n:,} {kind}" for kind, n in sorted(ignored.items(), key=lambda item: (-item[1], item[0])))
         if not stamps:
             only = f" There are only: {others}." if others else ""
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
-        everything = names = sorted(stamps)
+        layout = layout_of(sorted(stamps), opener, path.name)
+        everything, labels, names, notes = layout.names, layout.labels, layout.names, [*layout.notes]
         if split:
-            rows = rows_of(split, file_ranks(path, names, stamps, opener))
-            names = [name for name, mine in zip(names, rows, strict=True) if mine]
+            ranks, held = file_ranks(path, everything, stamps, opener), layout.held
+            if held is None:
+                held = held_out(ranks, labels)
+                if kept := len({*labels[(ranks >= HELD_OUT) & ~held]} if labels is not None else ()):
+                    notes.append(f"All images of {kept:,} small classes of {path.name} would be held out: one trains.")
+            names = [name for name, mine in zip(everything, rows_of(split, ranks, held), strict=True) if mine]
         if not names:
+            many, use = ("all are", "train on") if split == "train" else ("none is", "score by")
             raise CourseError(
-                f"'{path}' has {len(stamps)} images: about one in ten is held out, by its content, and here "
-                f"{'all are' if split == 'train' else 'none is'}. Add some."
+                f"'{path}' has {len(everything):,} images, of which {many} held out (about one in ten is, by its "
+                f"content): too few to {use}. Add images."
             )
         which = hashlib.sha256(repr((str(path), image_size, channels, split)).encode()).hexdigest()[:12]
-        state = hashlib.sha256(repr((VERSION, [(name, stamps[name]) for name in names])).encode()).hexdigest()[:12]
+        state = hashlib.sha256(repr((FOLDERS, VERSION, sorted(stamps.items()))).encode()).hexdigest()[:12]
         label = re.sub(r"[^A-Za-z0-9]+", "-", path.stem)[:40]
         target = cache_dir() / "folders" / f"{label}-{image_size}x{channels}-{which}-{state}"
         found = read_cache(target)
         if found is None or _outdated(*found, opener, len(names)):
-            arrays: dict[str, np.ndarray] = {}
-            with contextlib.closing(_decoded(names, opener, image_size, channels, path, arrays)) as blocks:
+            whites = whites_of(sorted(stamps), opener)
+            arrays: dict[str, np.ndarray] = {f"white_{mode}": np.array(white) for mode, white in whites.items()}
+            blocks = _decoded(names, opener, image_size, channels, path, arrays, whites)
+            with contextlib.closing(blocks):
                 write_cache(target, blocks, len(names), (channels, image_size, image_size), arrays)
             found = read_cache(target)
             for old in target.parent.glob(f"*-{which}-*.np[yz]"):  # the same set before it changed
@@ -235,25 +284,27 @@ def open_folder(
     images, table = found
     broken = dict(table["broken"].tolist())
     if broken and not skip_broken:
-        listed = "".join(f"\n  {_printable(name)}: {reason}" for name, reason in islice(broken.items(), 5))
+        listed = "".join(f"\n  {printable(name)}: {reason}" for name, reason in islice(broken.items(), 5))
         more = f"\n  and {len(broken) - 5:,} more" if len(broken) > 5 else ""
         raise CourseError(
             f"{len(broken):,} of {len(names):,} images in '{path}' cannot be read:{listed}{more}\n"
             "Repair or remove them, or leave them out: skip_broken=True (on the command line --skip-broken)."
         )
-    sound = [name for name in everything if name not in broken]  # of both splits, so that they have the same classes
-    labels, classes, mixed = _classes(sound)
     if labels is not None:
-        of = dict(zip(sound, labels.tolist(), strict=True))
-        labels = np.array([of[name] for name in names if name not in broken], np.int64)
-    notes = [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
+        of = dict(zip(everything, labels.tolist(), strict=True))
+        there = sorted({k for name, k in of.items() if name not in broken})  # in both splits, which so have the same
+        labels = np.searchsorted(there, [of[name] for name in names if name not in broken]).astype(np.int64)
+    classes = tuple(layout.classes[k] for k in there) if labels is not None else ()
+    for mode, kind in {"I": "whole numbers", "F": "floats"}.items():
+        if (white := table.get(f"white_{mode}", 65535)) != 65535:
+            notes.append(f"Greys of {path.name} that are {kind} of over 8 bits: {white:g} is white in all of them.")
+    notes += [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
-    notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
-    title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
+    title = apart(path.stem) if split in (None, "train") else f"{apart(path.stem)}-{split}"
     return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
 
 
-def open_as_it_is(path: Path) -> ImageSet:
+def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
     """A folder or zip of generated images at their own size, in grey where all of them are grey.
 
     Raises:
@@ -266,16 +317,16 @@ def open_as_it_is(path: Path) -> ImageSet:
         for name in sorted(stamps):
             try:
                 with opener(name) as file, Image.open(file, formats=FORMATS) as image:  # its header only
-                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16")
+                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B")
             except Exception:  # open_folder tells about broken ones
                 continue
             first = first or (name, size)
             if size != first[1] or size[0] != size[1]:
                 raise CourseError(
-                    f"Generated images to score must be squares of one size; in '{path}' {_printable(first[0])} is "
-                    f"{first[1][0]}x{first[1][1]} and {_printable(name)} is {size[0]}x{size[1]}. Make them alike first."
+                    f"Generated images to score must be squares of one size; in '{path}' {printable(first[0])} is "
+                    f"{first[1][0]}x{first[1][1]} and {printable(name)} is {size[0]}x{size[1]}. Make them alike first."
                 )
-    return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3)
+    return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3, skip_broken=skip_broken)
 
 
 def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np.ndarray:
@@ -310,38 +361,29 @@ def _outdated(images: np.ndarray, table: dict[str, np.ndarray], opener: Opener, 
     return len(images) + len(table["broken"]) != count or any(not isinstance(image, str) for image in again)
 
 
-def _decoded(names: list[str], opener: Opener, image_size: int, channels: int, path: Path, arrays: dict) -> Iterator:
+def _decoded(
+    names: list[str], opener: Opener, image_size: int, channels: int, path: Path, arrays: dict, whites: Whites
+) -> Iterator[np.ndarray]:
     """`decode_many`, then `arrays["broken"]`: str (K, 2), the name and the reason of each image that is left out."""
     broken: dict[str, str] = {}
-    yield from decode_many(names, opener, image_size, channels, broken)
+    yield from decode_many(names, opener, image_size, channels, broken, whites)
     if len(broken) == len(names):
-        raise CourseError(f"None of the images in '{path}' can be read. {_printable(names[0])}: {broken[names[0]]}")
+        raise CourseError(f"None of the images in '{path}' can be read. {printable(names[0])}: {broken[names[0]]}")
     arrays["broken"] = np.array(list(broken.items()), np.str_).reshape(-1, 2)
 
 
-def _classes(names: list[str]) -> tuple[np.ndarray | None, tuple[str, ...], bool]:
-    """Labels int64 (N,) and class names, or None and (); and whether stray images are why there are none."""
-    folders = [name.split("/")[:-1] for name in names]
-    depth = len(os.path.commonprefix(folders))  # of the folder that holds everything
-    tops = {tuple(f[depth : depth + 1]) for f in folders}
-    if () in tops:
-        return None, (), len(tops) > 1
-    classes, labels = np.unique([f[depth] for f in folders], return_inverse=True)
-    return labels.astype(np.int64), tuple(_printable(c) for c in classes.tolist()), False
-
-
-def _printable(name: str) -> str:
-    """A file name that can be printed, even where its bytes are not UTF-8."""
-    return name.encode("utf-8", "replace").decode()
+def _hidden(part: str) -> bool:
+    """Whether a file or folder is hidden or a system's own, such as macOS' forks and a Synology's thumbnails."""
+    return part.startswith(".") or part.lower() in JUNK
 
 
 def _wanted(name: str, ignored: Counter) -> bool:
-    """Whether a file inside the set is an image to read; other files are counted, hidden ones and Thumbs.db not."""
-    if name.endswith("Thumbs.db") or any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+    """Whether a file inside the set is an image to read; other files are counted, hidden ones and a system's not."""
+    if any(map(_hidden, name.split("/"))):
         return False
     kind = os.path.splitext(name)[1].lower()
-    if kind not in EXTENSIONS:
-        ignored[_printable(kind) or "without extension"] += 1
+    if kind not in EXTENSIONS and not name.endswith("dataset.json"):
+        ignored[printable(kind) or "without extension"] += 1
     return kind in EXTENSIONS
 
 
@@ -358,13 +400,13 @@ def _list_folder(root: Path) -> tuple[dict[str, tuple], Counter, Opener]:
             for entry in os.scandir(root / prefix):
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    prefixes += [name + "/"] if not entry.name.startswith(".") and entry.name != "__MACOSX" else []
+                    prefixes += [] if _hidden(entry.name) else [name + "/"]
                 elif entry.is_dir():
                     ignored["links to folders"] += 1
                 elif entry.is_file() and _wanted(name, ignored):
                     stamps[name] = (entry.stat().st_size, entry.stat().st_mtime_ns)
         except OSError as error:
-            raise CourseError(f"'{_printable(str(root / prefix))}' cannot be read: {error.strerror}.") from error
+            raise CourseError(f"'{printable(str(root / prefix))}' cannot be read: {error.strerror}.") from error
     return stamps, ignored, lambda name: open(root / name, "rb")  # noqa: SIM115
 
 
@@ -380,15 +422,15 @@ def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple]
         archive = stack.enter_context(zipfile.ZipFile(path))
     except Exception as error:  # zipfile raises several kinds for damaged files
         raise CourseError(f"'{path}' is no folder and no whole zip file ({error}). Fetch or pack it again.") from error
-    stamps, ignored, total = {}, Counter(), 0
+    stamps, ignored, total, entries = {}, Counter(), 0, {}
     for info in archive.infolist():
-        name, trouble = info.filename, ""
-        if name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        name, trouble = _entry_name(info), ""
+        if info.filename.startswith(("/", "\\")) or re.match("[A-Za-z]:", info.filename) or ".." in name.split("/"):
             trouble = "points outside the archive"
         elif stat.S_ISLNK(info.external_attr >> 16):
             ignored["links"] += 1
-        elif not info.is_dir() and _wanted(name, ignored):
-            stamps[name], total = (info.file_size, info.CRC), total + info.file_size
+        elif not info.filename.endswith(("/", "\\")) and _wanted(name, ignored):
+            stamps[name], total, entries[name] = (info.file_size, info.CRC), total + info.file_size, info
             if info.flag_bits & 1:
                 trouble = "is encrypted. Unpack the zip yourself and give the folder"
             elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -396,17 +438,28 @@ def _list_zip(path: Path, stack: contextlib.ExitStack) -> tuple[dict[str, tuple]
             elif info.file_size > MAX_ENTRY:
                 trouble = f"would unpack to {info.file_size / 1e6:,.0f} MB, more than {MAX_ENTRY / 1e6:,.0f}"
         if trouble:
-            raise CourseError(f"'{path}' is refused: its entry '{_printable(name)}' {trouble}.")
+            raise CourseError(f"'{path}' is refused: its entry '{printable(info.filename)}' {trouble}.")
     if total > max(MAX_SMALL, MAX_RATIO * path.stat().st_size):
         raise CourseError(f"'{path}' is refused: its images would unpack to {total / 1e9:,.1f} GB.")
-    return stamps, ignored, zip_opener(archive)
+    opener = zip_opener(archive)
+    return stamps, ignored, lambda name: opener(entries.get(name, name))
 
 
-def zip_opener(archive: zipfile.ZipFile) -> Opener:
+def _entry_name(info: zipfile.ZipInfo) -> str:
+    """A zip entry's name as `folder/file`: Windows tools write backslashes, others `./`, macOS UTF-8 without saying."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return "/".join(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
+
+
+def zip_opener(archive: zipfile.ZipFile) -> Callable[[str | zipfile.ZipInfo], BinaryIO]:
     """Opens entries in memory; never unpacks more of one than its directory declares, whatever the data hold."""
 
-    def opener(name: str) -> BinaryIO:
-        with archive.open(name) as file:
-            return BytesIO(file.read(archive.getinfo(name).file_size))
+    def opener(entry: str | zipfile.ZipInfo) -> BinaryIO:
+        info = archive.getinfo(entry) if isinstance(entry, str) else entry
+        with archive.open(info) as file:
+            return BytesIO(file.read(min(info.file_size, MAX_ENTRY)))
 
     return opener

@@ -92,7 +92,7 @@ class Explorer:
         self.source = f"load_generator({str(source)!r})" if named else "...  # the generator that you explored"
         self.class_names = class_names(self.net)
         self.mixes = not isinstance(self.net, OnePerClass)
-        self.folder, self._images, self._pixels = Path(folder), images, None
+        self.folder, self._images, self._pixels = data.at_home(folder), images, None
         self.data = images.name if images is not None else getattr(getattr(self.net, "recipe", None), "data", "")
         self.judge = features.questioner(self.data)
         self.view, self.past, self.asked = View(), [], None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..callbacks import Callback, fixed_noise, frame_files, frames
+from ..data import at_home
 from ..errors import CourseError
 from ..latent import generate
 from ..plots import curves, grid
@@ -82,7 +83,7 @@ def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
     Raises:
         CourseError: the folder holds no frames or no history.
     """
-    folder = Path(folder)
+    folder = at_home(folder)
     steps = [int(path.stem) for path in frame_files(folder)]
     if not steps or not (folder / "history.csv").exists():
         raise CourseError(f"{folder} is no run folder with frames and a history.")
