@@ -23,6 +23,7 @@ from . import models, precision
 from .augment import diff_augment, flip
 from .errors import CourseError
 from .losses import LOSSES, gradient_penalty, r1_penalty
+from .models.blocks import frozen
 from .recipes import Recipe
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
@@ -390,14 +391,13 @@ class Trainer:
 
     def update_generator(self, fake: Tensor, y: Tensor | int | None = None) -> Tensor:
         """One G step through the updated D, which is frozen: nobody would use the gradient of its weights."""
-        self.discriminator.requires_grad_(False)
-        with self.autocast:
-            logits, kinds = self.judge(self.disguise(fake), y)
-        loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
-        if self.recipe.labels == "acgan":
-            loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
-        self.descend(self.g_optimizer, loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator):
+            with self.autocast:
+                logits, kinds = self.judge(self.disguise(fake), y)
+            loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
+            if self.recipe.labels == "acgan":
+                loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
+            self.descend(self.g_optimizer, loss)
         return loss
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -410,13 +410,22 @@ class Trainer:
         """Both rates fall linearly to 0 over the last `decay` share of the run."""
         r = self.recipe
         if r.decay:
-            left = min(1.0, (1 - self.progress) / r.decay)
             for optimizer, lr in ((self.g_optimizer, r.g_lr), (self.d_optimizer, r.d_lr)):
-                group = optimizer.param_groups[0]
-                if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(lr * left)
-                else:
-                    group["lr"] = lr * left
+                self.set_rate(optimizer, lr * self.rate_left())
+
+    def rate_left(self, progress: float | None = None) -> float:
+        """The share of both rates that is left, here or at some other progress."""
+        done, decay = self.progress if progress is None else progress, self.recipe.decay
+        return min(1.0, (1 - done) / decay) if decay else 1.0
+
+    @staticmethod
+    def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+        """Change a rate where it lies: a recorded step would never see a float put in the place of its tensor."""
+        group = optimizer.param_groups[0]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -500,7 +509,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         self.asked, self.old = False, {}
         if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
-            self.old = {s: signal.signal(s, self.ask) for s in (signal.SIGINT, signal.SIGTERM)}
+            ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not None]
+            self.old = {s: signal.signal(s, self.ask) for s in ours}  # a host's in C could not be put back
         return self
 
     def ask(self, *_) -> None:
