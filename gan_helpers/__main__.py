@@ -183,7 +183,7 @@ def evaluate(o: argparse.Namespace) -> None:
     scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
     print(evaluation.table(scores))
     if out:
-        files.save_atomically(out, lambda part: part.write_text(evaluation.to_json(scores), encoding="utf-8"))
+        files.save_text(out, evaluation.to_json(scores))
         print(f"in full: {out}")
 
 

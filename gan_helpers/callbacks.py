@@ -19,7 +19,7 @@ from . import checkpoints
 from .animate import animate
 from .data import banner
 from .errors import CourseError
-from .files import save_atomically
+from .files import save_atomically, save_text
 from .latent import generate
 from .plots import curves, grid
 from .training import COLUMNS, Diverged, Trainer
@@ -205,7 +205,7 @@ class Pictures(Callback):
         rows = enumerate(trainer.rows[self.written :], self.written + 1)
         self.history += "".join(f"{step},{','.join(map(repr, row))}\n" for step, row in rows)
         self.written = len(trainer.rows)
-        save_atomically(self.folder / "history.csv", lambda part: part.write_text(self.history, encoding="utf-8"))
+        save_text(self.folder / "history.csv", self.history)
 
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
@@ -294,7 +294,7 @@ class Scores(Callback):
         save_atomically(self.folder / "scores.csv", self.write)
 
     def write(self, path: Path) -> None:
-        with open(path, "w", newline="") as file:
+        with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("step", self.judge.name), *self.scores])
 
     def stop(self, trainer: Trainer) -> None:
@@ -305,7 +305,7 @@ class Scores(Callback):
 def read_scores(folder: Path) -> tuple[str, list[tuple[int, float]]]:
     """The name of the distance of a run's `scores.csv`, and (step, value) pairs; none where there is no such file."""
     try:
-        with open(folder / "scores.csv", newline="") as file:
+        with open(folder / "scores.csv", newline="", encoding="utf-8") as file:
             (_, name), *rows = csv.reader(file)
         return name, [(int(step), float(value)) for step, value in rows]
     except (OSError, ValueError):

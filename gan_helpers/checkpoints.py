@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import platform
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from . import models, precision
 from .data import DATA, at_home, banner
 from .errors import CourseError, nearest
-from .files import move
+from .files import move, save_atomically, save_text
 from .recipes import BUDGETS, RECIPES, Recipe
 from .training import ADVICE, COLUMNS, Diverged, Trainer
 
@@ -30,25 +29,21 @@ SHIPPED = DATA / "generators"
 
 
 def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file beside `path`, force it to the disk, then put it in place in one move.
+    """Write a safetensors file as `files.save_atomically` does.
 
     Raises:
         CourseError: the disk is full or not writable; what stood at `path` still does.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+
+    def write(part: Path) -> None:
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        except safetensors.SafetensorError as error:  # its name for a full disk, among others
+            raise OSError(str(error)) from None
         with contextlib.suppress(OSError):  # some network disks refuse
             part.chmod(0o644)  # save_file keeps others out
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        move(part, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise CourseError(
-            f"{path} could not be written ({error}). Free some space or choose another folder; "
-            "what was saved before is intact."
-        ) from None
+
+    save_atomically(path, write)
 
 
 def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
@@ -387,5 +382,5 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         if isinstance(value, dict):
             value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
         lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
     return out

@@ -28,6 +28,7 @@ from tqdm.auto import tqdm
 
 from . import checkpoints, data
 from .errors import CourseError, nearest
+from .files import save_text
 
 NETWORKS = data.DATA / "networks"
 INCEPTION_URLS = (
@@ -227,7 +228,7 @@ def train_classifier(
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoints.write_atomically(out, weights, {"kind": "classifier", "card": json.dumps(card), **header})
     lines = [f"# {out.stem}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in card.items())]
-    out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
     return right
 
 

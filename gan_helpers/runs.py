@@ -13,7 +13,7 @@ import torch
 from . import callbacks as cb
 from . import checkpoints, data, precision, recipes
 from .errors import CourseError
-from .files import save_atomically
+from .files import save_text
 from .notebook import fast
 from .recipes import BUDGETS, RECIPES, Recipe
 from .threads import choose, cores, using
@@ -84,7 +84,7 @@ def train(
     with locked(folder):
         if resume:
             restore_newest(trainer, folder)
-        save_atomically(folder / KEPT, lambda part: part.write_text(recipe.to_json(), encoding="utf-8"))
+        save_text(folder / KEPT, recipe.to_json())
         pictures = cb.Tolerant(cb.Pictures(folder, seconds=save_every))
         if trainer.finished and trainer.step:
             print(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")

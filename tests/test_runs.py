@@ -1,12 +1,14 @@
 """What may happen to a run: stopped anywhere, on other data, on another machine, with a full disk, without a screen."""
 
+import os
 import signal
+import stat
 
 import numpy as np
 import pytest
 import torch
 
-from gan_helpers import data, latent
+from gan_helpers import checkpoints, data, files, latent
 from gan_helpers.recipes import Recipe
 from gan_helpers.training import Interrupt, Trainer
 
@@ -55,3 +57,21 @@ def test_rates_change_in_place():
     trainer.set_learning_rates()
     assert group["lr"] is tensor and tensor.item() == pytest.approx(TINY.g_lr / 3)
     assert trainer.d_optimizer.param_groups[0]["lr"] == pytest.approx(TINY.d_lr / 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folder")
+def test_files_and_their_folder_are_forced_to_the_disk_in_order(tmp_path, monkeypatch):
+    """A power cut must not leave a file's name without its bytes, nor a folder without its newest checkpoint."""
+    events, fsync, replace = [], os.fsync, os.replace
+
+    def forced(fd):
+        events.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", forced)
+    monkeypatch.setattr(os, "replace", lambda a, b: events.append("move") or replace(a, b))
+    files.save_text(tmp_path / "x.txt", "here")
+    assert events == ["file", "move", "folder"]
+    events.clear()
+    checkpoints.write_atomically(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {})
+    assert events == ["file", "move", "folder"] and len(list(tmp_path.iterdir())) == 2
