@@ -10,15 +10,17 @@ import contextlib
 import json
 import math
 import platform
+import re
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models, precision
-from .data import DATA, at_home, banner
+from .data import DATA, at_home, banner, digest_of
 from .errors import CourseError, nearest
 from .files import move, save_atomically, save_text
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -137,6 +139,56 @@ def machine(trainer: Trainer) -> str:
     return f"{name}, {threads} threads, {system}, PyTorch {torch.__version__}"
 
 
+class OtherImages(CourseError):
+    """A run was trained on other images than it would go on with."""
+
+
+def trained_on(trainer: Trainer) -> dict[str, int | str | list[str]]:
+    """What a run has seen, which is the same on every machine: it goes on with nothing else."""
+    images, labels = trainer.batches.images, trainer.batches.labels
+    if not trainer.digest:
+        trainer.digest = digest_of(images.cpu().numpy() if isinstance(images, Tensor) else images)
+    classes = "" if labels is None else digest_of(labels.cpu().numpy().astype(np.int64))
+    return {"images": len(images), "content": trainer.digest, "labels": classes, "names": [*trainer.class_names]}
+
+
+def exactly(trainer: Trainer) -> str:
+    """What the last bits of a run depend on besides its threads: the processor and how it decodes images, PyTorch."""
+    on_cuda = trainer.device.type == "cuda"
+    name = torch.cuda.get_device_name(trainer.device) if on_cuda else torch.backends.cpu.get_cpu_capability()
+    return f"{trainer.device.type} {name}, PyTorch {torch.__version__}, decoded images {trainer.batches.pixels}"
+
+
+def check_images(trainer: Trainer, path: Path, kept: str) -> None:
+    """Compare what the header of a checkpoint `kept` of its images with the trainer's.
+
+    Older checkpoints kept their number and a checksum of resized pixels, which differ between processors: the number
+    counts.
+
+    Raises:
+        OtherImages: they differ, and how.   CourseError: the header is damaged.
+    """
+    here, old = trained_on(trainer), re.fullmatch(r"(\d+) images, [0-9a-f]{8}", kept)
+    try:
+        there = here | ({"images": int(old[1])} if old else dict(json.loads(kept)))
+    except (ValueError, TypeError):
+        raise CourseError(f"{path} is no checkpoint of a run: what it tells of its images is damaged.") from None
+    if there["images"] != here["images"]:
+        changed = f"{there['images']:,} images there, {here['images']:,} here"
+    elif there["content"] != here["content"]:
+        changed = "as many images, and others, or in another order"
+    elif there["names"] != here["names"]:
+        changed = f"classes {', '.join(map(str, there['names']))} there, {', '.join(here['names'])} here"
+    elif there["labels"] != here["labels"]:
+        changed = "the same images, and some of them of another class"
+    else:
+        return
+    raise OtherImages(
+        f"{path} was trained on other images than the data set holds now: {changed}. Put back what it had, "
+        "say where that lies (--data), or train anew in another folder (--out)."
+    )
+
+
 def save(trainer: Trainer, folder: Path) -> Path:
     """Save a run as `checkpoint.safetensors`, keeping the one before as `checkpoint.previous.safetensors`.
 
@@ -151,7 +203,8 @@ def save(trainer: Trainer, folder: Path) -> Path:
             raise Diverged(f"The run diverged by step {trainer.step}: {name} is not finite. {ADVICE}")
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     scaler = json.dumps(trainer.scaler.state_dict())
-    header = about_run(trainer) | {"images": trainer.batches.fingerprint, "scaler": scaler}
+    header = about_run(trainer) | {"images": json.dumps(trained_on(trainer)), "exactly": exactly(trainer)}
+    header["scaler"] = scaler
     header |= {"bfloat16": json.dumps(trainer.bfloat16), "threads": str(torch.get_num_threads())}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
@@ -201,10 +254,11 @@ def restore(trainer: Trainer, path: Path) -> None:
     """Put a saved run into a fresh trainer of the same recipe (budget and device may differ).
 
     A run on the CPU goes on in the precision that it had, and `trainer.threads` tells the number of threads that it
-    had: only with both does it go on bit for bit. A processor without bfloat16 goes on in float32, and says so.
+    had: only with both does it go on bit for bit. A processor without bfloat16 goes on in float32, and says so;
+    another machine or PyTorch goes on, too, and says that the last bits will differ.
 
     Raises:
-        CourseError: damaged file, another recipe, or other data than the run was trained on.
+        CourseError: damaged file, or another recipe.   OtherImages: other data than the run was trained on.
     """
     recipe, header, tensors = read(path)
     if changed := different(recipe, trainer.recipe):
@@ -221,8 +275,7 @@ def restore(trainer: Trainer, path: Path) -> None:
         raise CourseError(
             f"{path} is no checkpoint of a run: its step, its seconds or its history is missing or damaged."
         )
-    if header.get("images") != trainer.batches.fingerprint:
-        raise CourseError(f"{path} was trained on other images than the data set holds now.")
+    check_images(trainer, path, header.get("images", ""))
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)
     trainer.step, trainer.seconds, trainer.rows, trainer.threads = step, seconds, history.tolist(), threads
@@ -231,7 +284,14 @@ def restore(trainer: Trainer, path: Path) -> None:
             trainer.use_bfloat16()
         else:
             banner("This run began in bfloat16, which this processor does not compute in: it goes on in float32.")
-    if trainer.scaler.is_enabled() and (state := json.loads(header["scaler"])):  # empty from a run without float16
+    if header.get("exactly", here := exactly(trainer)) != here:
+        banner(
+            f"This run began on {header['exactly']}, and goes on on {here}: as well, but no longer bit for bit like "
+            "one that was never interrupted."
+        )
+    if trainer.scaler.is_enabled() and (
+        state := json.loads(header.get("scaler", "{}"))
+    ):  # empty from a run without float16
         trainer.scaler.load_state_dict(state)
 
 

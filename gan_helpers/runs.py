@@ -79,7 +79,8 @@ def train(
     folder = claim(Path(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)
-    trainer = Trainer(recipe, images.images, device, labels=images.labels, class_names=images.class_names)
+    of_data = {"labels": images.labels, "class_names": images.class_names, "digest": images.digest}
+    trainer = Trainer(recipe, images.images, device, **of_data)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if resume:
@@ -209,12 +210,14 @@ def restore_newest(trainer: Trainer, folder: Path) -> None:
     """Restore the newest checkpoint of a folder that can be read; each damaged one is named. None at all: start anew.
 
     Raises:
-        CourseError: there are checkpoints, and none can be read.
+        CourseError: there are checkpoints, and none can be read, or the run has seen other images.
     """
     problems = []
     for path in checkpoints.candidates(folder):
         try:
             checkpoints.restore(trainer, path)
+        except checkpoints.OtherImages:
+            raise
         except CourseError as error:
             problems.append(str(error))
             continue
@@ -222,4 +225,7 @@ def restore_newest(trainer: Trainer, folder: Path) -> None:
             data.banner(f"{problems[0]} Going on from {path.name}, step {trainer.step:,}.")
         return
     if problems:
-        raise CourseError("No checkpoint can be read: " + " ".join(problems))
+        raise CourseError(
+            f"No checkpoint can be read: {' '.join(problems)} Put back a copy of one, or train anew in another folder "
+            "(--out)."
+        )

@@ -79,7 +79,7 @@ class Batches:
         self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
         self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
         some = images[:: max(1, len(images) // 64)]
-        self.fingerprint = f"{len(images)} images, {zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"
+        self.pixels = f"{zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"  # as this machine decodes them
         self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
         self.home = torch.device("cpu")  # of images, orders and labels
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
@@ -199,6 +199,7 @@ class Trainer:
             `untimed`, above all scoring: a run must not be shorter, or decay sooner, because somebody judges it.
         history: column name → list of floats, one for each step.
         class_names: names of the classes that the recipe uses, in label order; () if it uses none.
+        digest: of the images' source (`ImageSet.digest`); "": these pixels are the source.
         bfloat16: whether it computes so on the CPU.   threads: the number that its checkpoint keeps, or None.
 
     Raises:
@@ -207,7 +208,7 @@ class Trainer:
 
     def __init__(
         self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32,
-        labels: np.ndarray | None = None, class_names: tuple[str, ...] = (),
+        labels: np.ndarray | None = None, class_names: tuple[str, ...] = (), digest: str = "",
     ) -> None:  # fmt: skip
         wanted = (recipe.channels, recipe.image_size, recipe.image_size)
         if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
@@ -224,7 +225,7 @@ class Trainer:
             self.class_names = class_names or tuple(map(str, range(there)))
         else:
             self.class_names, labels = (), None
-        self.recipe, self.device, self.dtype = recipe, pick_device(device), dtype
+        self.recipe, self.device, self.dtype, self.digest = recipe, pick_device(device), dtype, digest
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
         with self.seeded(0xB1D):
             self.generator = self.place(models.build_generator(recipe))

@@ -1,5 +1,6 @@
 """What may happen to a run: stopped anywhere, on other data, on another machine, with a full disk, without a screen."""
 
+import dataclasses
 import os
 import signal
 import stat
@@ -7,8 +8,10 @@ import stat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from gan_helpers import checkpoints, data, files, latent
+from gan_helpers import checkpoints, data, files, latent, runs
+from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.training import Interrupt, Trainer
 
@@ -75,3 +78,89 @@ def test_files_and_their_folder_are_forced_to_the_disk_in_order(tmp_path, monkey
     events.clear()
     checkpoints.write_atomically(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {})
     assert events == ["file", "move", "folder"] and len(list(tmp_path.iterdir())) == 2
+
+
+def photos(folder, counts):
+    """Class folders of random images."""
+    rng = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for k in range(count):
+            pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{k:03}.png")
+    return folder
+
+
+def opened(folder):
+    return data.load(folder, 16, 3)
+
+
+def test_a_run_goes_on_with_its_own_images_only(tmp_path, monkeypatch):
+    """Every image counts, and where the recipe has classes their names, and which image is of which."""
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+    folder, recipe = photos(tmp_path / "pets", {"cats": 90, "dogs": 90}), TINY.but(labels="pairs", num_classes=2)
+    train = opened(folder)
+    for name, kind in (("plain", TINY), ("classes", recipe)):
+        runs.train(kind.but(steps=1), train, tmp_path / name, **QUIET)
+
+    def resume(name, images, steps=2):
+        kind = recipe if name == "classes" else TINY
+        return runs.train(kind.but(steps=steps), images, tmp_path / name, resume=True, **QUIET).step
+
+    assert resume("plain", opened(folder)) == resume("classes", opened(folder)) == 2
+    swapped = dataclasses.replace(train, labels=1 - train.labels)
+    with pytest.raises(CourseError, match="some of them of another class"):
+        resume("classes", swapped)
+    assert resume("plain", swapped, 3) == 3  # it was never told a class
+    (folder / "dogs").rename(folder / "hounds")
+    with pytest.raises(CourseError, match="classes cats, dogs there, cats, hounds here"):
+        resume("classes", opened(folder))
+    (folder / "hounds").rename(folder / "dogs")
+    for path in sorted((folder / "cats").iterdir()):  # one that is trained on, and none of the 64 of old
+        if len(opened(folder)) == len(train):
+            before = path.read_bytes()
+            Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+            if len(opened(folder)) == len(train) and opened(folder).digest != train.digest:
+                break
+            path.write_bytes(before)
+    with pytest.raises(CourseError, match="as many images, and others.*--out"):
+        resume("plain", opened(folder))
+    with pytest.raises(CourseError, match=f"{len(train)} images there, 40 here"):
+        resume("plain", train.take(np.arange(40), "fewer"))
+
+
+def test_another_machine_goes_on_and_says_so_once(tmp_path, monkeypatch, capsys):
+    """Resized pixels differ between processors and versions of Pillow; the images are the same ones."""
+    large = data.ImageSet(np.repeat(np.repeat(IMAGES, 2, 2), 2, 3) // np.uint8(2), "large")
+    runs.train(TINY.but(steps=2), large, tmp_path / "run", **QUIET)
+    real = data.ImageSet.resized
+
+    def rounded_otherwise(self, *size):
+        found = real(self, *size)
+        return dataclasses.replace(found, images=found.images ^ 1)
+
+    monkeypatch.setattr(data.ImageSet, "resized", rounded_otherwise)
+    for steps in (4, 6):
+        assert runs.train(TINY.but(steps=steps), large, tmp_path / "run", resume=True, **QUIET).step == steps
+        assert ("no longer bit for bit" in capsys.readouterr().out) == (steps == 4)
+
+
+def test_checkpoints_of_old_go_by_the_number_of_images(tmp_path):
+    runs.train(TINY.but(steps=2), SET, tmp_path / "run", **QUIET)
+    for path in checkpoints.candidates(tmp_path / "run"):
+        _, header, tensors = checkpoints.read(path)
+        del header["exactly"]
+        checkpoints.write_atomically(path, tensors, header | {"images": "50 images, 0123abcd"})
+    with pytest.raises(CourseError, match="50 images there, 40 here"):
+        runs.train(TINY, SET.take(np.arange(40), "fewer"), tmp_path / "run", resume=True, **QUIET)
+    assert runs.train(TINY, SET, tmp_path / "run", resume=True, **QUIET).step == 6
+
+
+def test_a_digest_follows_its_images(tmp_path):
+    small = data.load("faces", 16, 3)
+    assert small.digest == data.load("faces").digest != data.load("faces", split="held-out").digest
+    half = np.arange(len(small)) < 4500
+    assert small.take(half, "x").digest == small.take(np.flatnonzero(half), "x").digest != small.digest
+    assert SET.content() != SET.take(np.arange(49), "x").content()
+    np.save(tmp_path / "x.npy", IMAGES)
+    assert data.digest_of(np.load(tmp_path / "x.npy", mmap_mode="r")) == SET.content()

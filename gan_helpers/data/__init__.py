@@ -34,6 +34,8 @@ class ImageSet:
         licence: what may be done with them.
         shareable: whether real images of this set may be shown in public (never true for CelebA).
         note: a sentence that every user must see (a banner), or "".
+        digest: of the source's bytes, in hex: the same on every machine, which decoded or resized pixels are not; ""
+            where these pixels are the source.
     """
 
     images: np.ndarray
@@ -45,6 +47,7 @@ class ImageSet:
     licence: str = ""
     shareable: bool = False
     note: str = ""
+    digest: str = ""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,6 +57,10 @@ class ImageSet:
         classes = f", {len(self.class_names)} classes" if self.class_names else ""
         columns = f", attributes {', '.join(self.attributes)}" if self.attributes else ""
         return f"ImageSet({self.name}: {n:,} images, {c}x{h}x{w}{classes}{columns})"
+
+    def content(self) -> str:
+        """`digest`, or where there is none the SHA-256 of the pixels, in hex."""
+        return self.digest or digest_of(self.images)
 
     def resized(self, image_size: int, channels: int) -> ImageSet:
         """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes."""
@@ -70,7 +77,7 @@ class ImageSet:
             x = x.float().expand(-1, channels, -1, -1)
             x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
             out[start : start + 1024] = x.round().clamp(0, 255).to(torch.uint8).numpy()
-        return replace(self, images=out)
+        return replace(self, images=out, digest=self.content())
 
     def only(self, class_name: str) -> ImageSet:
         """The images of one class.
@@ -87,7 +94,8 @@ class ImageSet:
         """Some of the images under another name; `rows` are indices, or bool (N,)."""
         labels = None if self.labels is None else self.labels[rows]
         attributes = {k: v[rows] for k, v in self.attributes.items()}
-        return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name)
+        digest = self.digest and digest_of(self.digest.encode(), np.arange(len(self), dtype=np.int64)[rows])
+        return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name, digest=digest)
 
 
 EMBEDDED = {
@@ -174,6 +182,15 @@ def at_home(name: str | Path) -> Path:
 
 SPLITS = ("train", "held-out", "choose", "report")
 ENOUGH, CHOOSE = 4000, 2000  # held-out images from which a fifth is spared to choose by; else training images that do
+
+
+def digest_of(*parts: bytes | np.ndarray) -> str:
+    """The SHA-256 of bytes and of arrays (N, …), which may lie on disk, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for block in [part] if isinstance(part, bytes) else (part[i : i + 1024] for i in range(0, len(part), 1024)):
+            digest.update(np.ascontiguousarray(block) if isinstance(block, np.ndarray) else block)
+    return digest.hexdigest()
 
 
 def rank(content: bytes | np.ndarray) -> float:

@@ -30,7 +30,7 @@ from tqdm.auto import tqdm
 
 from ..errors import CourseError
 from ..files import move
-from . import ImageSet, at_home, cache_dir, rank, rows_of
+from . import ImageSet, at_home, cache_dir, digest_of, rank, rows_of
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -210,9 +210,11 @@ def open_folder(
             only = f" There are only: {others}." if others else ""
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
         everything = names = sorted(stamps)
+        content = {}  # name → what its bytes are
         if split:
-            rows = rows_of(split, file_ranks(path, names, stamps, opener))
-            names = [name for name, mine in zip(names, rows, strict=True) if mine]
+            ranks = file_ranks(path, names, stamps, opener)
+            names = [name for name, mine in zip(names, rows_of(split, ranks), strict=True) if mine]
+            content = dict(zip(everything, ranks, strict=True))
         if not names:
             raise CourseError(
                 f"'{path}' has {len(stamps)} images: about one in ten is held out, by its content, and here "
@@ -250,7 +252,9 @@ def open_folder(
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     notes += [f"Some images in {path.name} lie beside its sub-folders, so these are not taken as classes."] * mixed
     title = path.stem if split in (None, "train") else f"{path.stem}-{split}"
-    return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
+    digest = digest_of(np.array([content[name] for name in names if name not in broken])) if content else ""
+    card = {"origin": str(path), "licence": "yours to know", "note": " ".join(notes), "digest": digest}
+    return ImageSet(images, title, labels, classes, **card)
 
 
 def open_as_it_is(path: Path) -> ImageSet:
