@@ -60,7 +60,7 @@ def train(o: argparse.Namespace) -> int:
 
         judge = Judge(recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options)
     print(f"{recipe.name} on {images}, in {folder}")
-    options = {"judge": judge, "score_every": o.score_every, "threads": o.threads}
+    options = {"judge": judge, "score_every": o.score_every, "threads": o.threads, "progress": not o.quiet}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **options)
     for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
         if (folder / name).exists():
@@ -125,9 +125,9 @@ def walk(o: argparse.Namespace) -> None:
     if not all(0 <= seed < 2**32 for seed in o.seeds):
         raise CourseError(f"--seeds must lie between 0 and {2**32 - 1}.")
     import torch
-    from tqdm.auto import tqdm
 
     from . import checkpoints, latent
+    from .console import bar
 
     generator, frames = checkpoints.load_generator(o.source), max(2, round(o.seconds * o.fps))
     keys = torch.stack([latent.draw_z(o.n, generator.latent_dim, seed) for seed in o.seeds])  # (K, N, latent_dim)
@@ -136,7 +136,7 @@ def walk(o: argparse.Namespace) -> None:
     else:
         z = latent.swing(keys[0], direction(generator, o.direction), frames)
     film = animation.film(lambda step: latent.generate(generator, step), z)
-    pictures = list(tqdm(film, total=frames, unit="frame", desc=out.name))
+    pictures = list(bar(film, total=frames, unit="frame", desc=out.name))
     animation.animate(pictures, out, fps=o.fps, hold=0, max_bytes=round(o.max_mb * 1e6))
     print(f"{out} ({out.stat().st_size:,} bytes, {frames / o.fps:.1f} s)")
 
@@ -246,6 +246,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
     c.add_argument("--score-every", type=int, default=0, metavar="STEPS",
                    help="score against held-out images, and keep the best generator (default: never)")  # fmt: skip
+    c.add_argument("--quiet", action="store_true", help="no progress bar (in a log it is a line a minute)")
     c.add_argument("--features", help="the network that scores (default: imagenet where it is installed)")
 
     c = command("sample", sample, "draw images from a generator")

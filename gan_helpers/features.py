@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from tqdm.auto import tqdm
 
 from . import checkpoints, data
+from .console import bar
 from .errors import CourseError, nearest
 from .files import save_text
 
@@ -81,7 +81,7 @@ class Extractor:
         if images.ndim != 4 or images.shape[1] not in (1, 3) or str(images.dtype).split(".")[-1] != "uint8":
             raise CourseError(f"{self.name} takes uint8 images (N, 1 or 3, H, W); got {images.dtype} {images.shape}.")
         batch = batch or self.batch
-        starts = tqdm(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
+        starts = bar(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
         batches = (images[i : i + batch] for i in starts)
         parts = [self.function(b if isinstance(b, Tensor) else torch.from_numpy(np.array(b))) for b in batches]
         logits = torch.cat([p[1] for p in parts]) if parts[0][1] is not None else None
@@ -201,7 +201,7 @@ def train_classifier(
     order = np.concatenate([rng.permutation(len(train)) for _ in range(epochs)])
     batches = np.array_split(order, max(1, len(order) // 128))
     began = time.perf_counter()
-    for step, rows in enumerate(tqdm(batches, desc=f"classifier of {train.name}", unit="step")):
+    for step, rows in enumerate(bar(batches, desc=f"classifier of {train.name}", unit="step")):
         rows = np.sort(rows)  # a mapped set is read in order
         x = net.prepare(torch.from_numpy(train.images[rows]))
         if flip and rng.random() < 0.5:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from . import callbacks as cb
 from . import checkpoints, data, precision, recipes
+from .console import say
 from .errors import CourseError
 from .files import save_text
 from .notebook import fast
@@ -88,11 +89,11 @@ def train(
         save_text(folder / KEPT, recipe.to_json())
         pictures = cb.Tolerant(cb.Pictures(folder, seconds=save_every))
         if trainer.finished and trainer.step:
-            print(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
+            say(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
             if not (folder / "training.gif").exists():  # killed while it drew them
                 pictures.start(trainer), pictures.stop(trainer)
             return trainer
-        own = [cb.Slowdown(), *([cb.Progress()] if progress else [])]
+        own = [cb.Tolerant(beside) for beside in (cb.Slowdown(), *([cb.Progress()] if progress else []))]
         own.append(cb.Checkpoints(folder, save_every))  # before the judge, who may take his time
         if judge:
             own.append(cb.Tolerant(cb.Scores(folder, judge, score_every)))
@@ -112,7 +113,7 @@ def train(
                 checkpoints.save(trainer, folder)  # a callback failed or was interrupted: the state is whole
             raise
     if not trainer.finished:
-        print(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
+        say(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
     return trainer
 
 
@@ -138,7 +139,8 @@ def choose_precision(trainer: Trainer) -> None:
         alike = trainer.recipe.but(name="", about="", seed=0, steps=0)  # what a run's speed does not depend on
         if precision.pays(alike, torch.get_num_threads()):
             trainer.use_bfloat16()
-            print("It computes in bfloat16, which is faster here; amp=False keeps float32.", file=sys.stderr)
+            with suppress(OSError):  # where nobody listens
+                print("It computes in bfloat16, which is faster here; amp=False keeps float32.", file=sys.stderr)
 
 
 def recipe_of(folder: Path) -> Recipe:

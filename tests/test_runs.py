@@ -1,19 +1,22 @@
 """What may happen to a run: stopped anywhere, on other data, on another machine, with a full disk, without a screen."""
 
 import dataclasses
+import io
 import os
 import signal
 import stat
+import sys
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import checkpoints, data, files, latent, runs
+from gan_helpers import animate, callbacks, checkpoints, console, data, files, latent, runs
+from gan_helpers.callbacks import Callback
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
-from gan_helpers.training import Interrupt, Trainer
+from gan_helpers.training import Diverged, Interrupt, Trainer
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
@@ -164,3 +167,68 @@ def test_a_digest_follows_its_images(tmp_path):
     assert SET.content() != SET.take(np.arange(49), "x").content()
     np.save(tmp_path / "x.npy", IMAGES)
     assert data.digest_of(np.load(tmp_path / "x.npy", mmap_mode="r")) == SET.content()
+
+
+def test_an_extra_that_fails_is_told_once_and_ends_no_run(tmp_path, monkeypatch, capsys):
+    errors = {"Pictures": OSError(28, "No space left"), "TensorBoard": ImportError("no tensorboard")}
+    errors |= {"Progress": UnicodeEncodeError("ascii", "é", 0, 1, "x"), "Slowdown": TypeError("x")}
+    for name, error in errors.items():
+        monkeypatch.setattr(getattr(callbacks, name), "start", fail(error))
+    assert runs.train(TINY, SET, tmp_path / "run", device="cpu").step == 6
+    out = capsys.readouterr().out
+    assert all(out.count(f"{name} stopped, the training goes on") == 1 for name in errors)
+    with pytest.raises(Diverged):
+        callbacks.Tolerant(type("D", (Callback,), {"step": fail(Diverged("x"))})()).step(None)
+
+
+def fail(error):
+    def method(*_, **__):
+        raise error
+
+    return method
+
+
+def test_without_a_screen_a_run_goes_on(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert runs.train(TINY, SET, tmp_path / "run", device="cpu").finished
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    monkeypatch.setattr(sys, "stdout", closed)
+    assert runs.train(TINY.but(steps=8), SET, tmp_path / "run", device="cpu", resume=True).finished
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(narrow := io.BytesIO(), "ascii", write_through=True))
+    console.say("“Ärger”")
+    assert narrow.getvalue().strip() == b"??rger?"
+
+
+def test_a_log_gets_a_line_a_minute(monkeypatch):
+    now, log = [0.0], io.StringIO()
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    bar = console.bar(total=1000, desc="steps", mininterval=0.5)
+    for _ in range(1000):
+        now[0] += 1
+        bar.update(1)
+    bar.close()
+    lines = log.getvalue().splitlines()
+    assert 14 <= len(lines) <= 18 and all(line.startswith("steps") for line in lines) and "\r" not in log.getvalue()
+
+
+def test_a_thousand_classes_make_no_picture_too_high():
+    recipe = TINY.but(labels="pairs", num_classes=4)
+    trainer = Trainer(recipe, IMAGES, "cpu", labels=np.arange(50) % 4)
+    trainer.generator.num_classes = 1000
+    z, labels = callbacks.fixed_latents(trainer)
+    assert len(z) == len(labels) == 8 * 910 and 910 * 18 - 2 <= callbacks.TALLEST < 911 * 18 - 2
+    for name in ("a.gif", "a.webp", "a.mp4"):
+        with pytest.raises(CourseError, match="a side has 70,000 pixels.*Show fewer"):
+            animate.animate([Image.new("RGB", (2, 70_000))], name)
+
+
+def test_ffmpeg_that_is_missing_is_named(tmp_path, monkeypatch):
+    import imageio.v2
+
+    monkeypatch.setattr(imageio.v2, "get_writer", fail(RuntimeError("No ffmpeg exe could be found")))
+    with pytest.raises(CourseError, match=r"No ffmpeg exe.*pip install 'imageio\[ffmpeg\]'"):
+        animate.animate([Image.new("RGB", (8, 8))], tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..console import say
 from ..errors import CourseError, nearest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,7 +155,7 @@ def load(
             if fallback is None:
                 raise
             found = load(fallback, split=split)
-            print(error)
+            say(str(error))
             found = replace(found, note=f"{name} could not be downloaded: this is the embedded set '{fallback}'.")
     elif name and (path := at_home(name)).exists():
         from . import folder
@@ -232,4 +233,4 @@ def rows_of(split: str, ranks: np.ndarray, held: np.ndarray | None = None) -> np
 
 def banner(text: str) -> None:
     """Print a line that cannot be overlooked."""
-    print(f"{'!' * 8} {text} {'!' * 8}")
+    say(f"{'!' * 8} {text} {'!' * 8}")

@@ -20,8 +20,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from ..console import bar
 from ..errors import CourseError
 from . import ImageSet, cache_dir, digest_of
 from .embedded import FASHION
@@ -229,11 +229,12 @@ def _stream(url: str, part: Path, start: int) -> None:
         total = start + int(answer.headers.get("Content-Length") or 0)
         if shutil.disk_usage(part.parent).free < total - start:
             raise cannot_write(part.parent, OSError(errno.ENOSPC, ""), total - start)
-        bar = tqdm(total=total or None, initial=start, unit="B", unit_scale=True, desc=part.stem, mininterval=0.5)
-        with open(part, "ab" if start else "wb") as file, bar:
+        options = {"unit": "B", "unit_scale": True, "desc": part.stem, "mininterval": 0.5}
+        progress = bar(total=total or None, initial=start, **options)
+        with open(part, "ab" if start else "wb") as file, progress:
             while block := answer.read(2**18):
                 file.write(block)
-                bar.update(len(block))
+                progress.update(len(block))
             if file.tell() < total:
                 raise OSError(f"the connection was cut after {file.tell():,} of {total:,} bytes")
 

@@ -26,8 +26,8 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
 
+from ..console import bar
 from ..errors import CourseError
 from ..files import move
 from . import ImageSet, at_home, cache_dir, digest_of, rank, rows_of
@@ -91,7 +91,7 @@ def decode_many(
     rest, pool = iter(chunks), ThreadPoolExecutor(workers)  # threads, because Pillow decodes without the GIL
     try:
         waiting = deque(pool.submit(work, chunk) for chunk in islice(rest, 4 * workers))
-        with tqdm(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as bar:
+        with bar(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as progress:
             for chunk in chunks:
                 results = waiting.popleft().result()
                 waiting.extend(pool.submit(work, following) for following in islice(rest, 1))
@@ -99,7 +99,7 @@ def decode_many(
                 good = [r for r in results if not isinstance(r, str)]
                 if good:
                     yield np.stack(good)
-                bar.update(len(chunk))
+                progress.update(len(chunk))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -301,7 +301,7 @@ def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np
         found = np.load(kept, allow_pickle=False)
         if found.shape == (len(names),):
             return found
-    found = np.array([one(name) for name in tqdm(names, desc="reading images", unit="image", delay=3)])
+    found = np.array([one(name) for name in bar(names, desc="reading images", unit="image", delay=3)])
     with contextlib.suppress(CourseError), atomic(kept) as file:
         np.save(file, found)
     return found
