@@ -50,7 +50,7 @@ def train(o: argparse.Namespace) -> int:
     folder = Path(o.out or runs.default_folder(recipe))
     if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
-    runs.claim(folder, recipe, o.resume)
+    runs.claim(folder, recipe, o.resume)  # before minutes of decoding
     options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
     images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
     if images.name == o.fallback:

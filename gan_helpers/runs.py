@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -82,8 +83,8 @@ def train(
     images = images.resized(recipe.image_size, recipe.channels)
     of_data = {"labels": images.labels, "class_names": images.class_names, "digest": images.digest}
     trainer = Trainer(recipe, images.images, device, **of_data)
-    folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
+        claim(folder, recipe, resume)  # again: meanwhile another process may have finished a run there
         if resume:
             restore_newest(trainer, folder)
         save_text(folder / KEPT, recipe.to_json())
@@ -162,26 +163,51 @@ def recipe_of(folder: Path) -> Recipe:
 
 @contextmanager
 def locked(folder: Path):
-    """Inside, no other process may train in `folder`; the system frees the lock even of a killed process.
+    """Makes `folder`, where no other process may train inside; the system frees the lock even of a killed process.
+
+    Where the file system knows no locks (network folders, Google Drive) it says so, and goes on.
 
     Raises:
-        CourseError: another process holds it.
+        CourseError: another process holds it, or the folder cannot be written.
     """
-    with open(folder / ".lock", "w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / ".lock", "a")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise CourseError(
+            f"{folder} cannot be written ({error.strerror or error}): choose another folder (--out)."
+        ) from None
+    with file:
         try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CourseError(f"Another process is training in {folder}: stop it, or choose another folder.") from None
-        except PermissionError:
-            raise CourseError(f"Another process is training in {folder}, or it is not writable.") from None
+            lock(file)
+        except OSError as error:
+            held = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what Linux, macOS and Windows say
+            if error.errno in held:
+                raise CourseError(
+                    f"Another process is training in {folder}: stop it, or choose another folder (--out)."
+                ) from None
+            data.banner(
+                f"{folder} lies where files cannot be locked ({error.strerror or error}): see to it that no other "
+                "process trains there."
+            )
         yield
+
+
+def lock(file) -> None:
+    """Lock an open file against other processes.
+
+    Raises:
+        OSError: another has it (EAGAIN, EACCES or EDEADLK), or the file system knows no locks.
+    """
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:

@@ -1,6 +1,7 @@
 """What may happen to a run: stopped anywhere, on other data, on another machine, with a full disk, without a screen."""
 
 import dataclasses
+import errno
 import io
 import os
 import signal
@@ -232,3 +233,35 @@ def test_ffmpeg_that_is_missing_is_named(tmp_path, monkeypatch):
     with pytest.raises(CourseError, match=r"No ffmpeg exe.*pip install 'imageio\[ffmpeg\]'"):
         animate.animate([Image.new("RGB", (8, 8))], tmp_path / "a.mp4")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_without_locks_is_told_and_used(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "lock", fail(OSError(errno.ENOLCK, "No locks available")))
+    assert runs.train(TINY, SET, tmp_path / "run", **QUIET).finished
+    assert capsys.readouterr().out.count("files cannot be locked (No locks available)") == 1
+    monkeypatch.setattr(runs, "lock", fail(PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(CourseError, match="Another process is training"):
+        runs.train(TINY, SET, tmp_path / "other", **QUIET)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(CourseError, match="file/run cannot be written.*--out"), runs.locked(tmp_path / "file" / "run"):
+        pass
+    (tmp_path / "run" / ".lock").mkdir(parents=True)
+    with pytest.raises(CourseError, match="run cannot be written.*--out"):
+        runs.train(TINY, SET, tmp_path / "run", **QUIET)
+
+
+def test_a_run_that_another_process_finishes_meanwhile_stays(tmp_path, monkeypatch):
+    real = runs.Trainer
+
+    def slowly(*args, **options):
+        monkeypatch.setattr(runs, "Trainer", real)
+        runs.train(TINY.but(steps=2), SET, tmp_path / "run", **QUIET)  # the other process
+        return real(*args, **options)
+
+    monkeypatch.setattr(runs, "Trainer", slowly)
+    with pytest.raises(CourseError, match="holds a run already"):
+        runs.train(TINY, SET, tmp_path / "run", **QUIET)
+    assert checkpoints.read(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == "2"
