@@ -293,7 +293,8 @@ def load(name: str | Path) -> Extractor:
     path = shipped().get(str(name), data.at_home(name))
     if not path.is_file():
         names = [IMAGENET, *shipped(), *PROTOCOLS]
-        raise CourseError(f"No network '{name}'.{nearest(str(name), names)} Networks: {', '.join(names)}.")
+        known = f"Networks: {', '.join(names)}. {data.WITHOUT_DATA}".rstrip()
+        raise CourseError(f"No network '{name}'.{nearest(str(name), names)} {known}")
     net = load_classifier(path).to(DEVICE)
     resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
     answers = len(next(iter(net.heads.values())))  # of the first question: the class, where there are classes
@@ -320,7 +321,7 @@ def own_of(source: str | Path, channels: int) -> str:
 
 def questioner(source: str | Path) -> Classifier | None:
     """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any."""
-    net = load_classifier(OF_DATA[str(source)]) if str(source) in OF_DATA else None
+    net = load_classifier(OF_DATA[str(source)]) if OF_DATA.get(str(source)) in shipped() else None
     return net if net is not None and len(net.heads) > 1 else None
 
 

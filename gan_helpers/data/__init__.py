@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,11 +15,29 @@ from ..errors import CourseError, nearest
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"  # embedded sets and shipped generators
+CHECKOUT = (ROOT / "pyproject.toml").exists()  # or else the package was installed somewhere, without its data
+WITHOUT_DATA = "" if CHECKOUT else (
+    f"The course was installed into {ROOT} without its data sets, networks and generators: get the whole repository, "
+    "and in its folder run pip install -e ."
+)  # fmt: skip
 
 
 def cache_dir() -> Path:
-    """Where downloads and decoded images are kept: `data/cache`, or `$GAN_HELPERS_CACHE`."""
-    return Path(os.environ.get("GAN_HELPERS_CACHE") or DATA / "cache").expanduser()
+    """Where downloads and decoded images are kept: `$GAN_HELPERS_CACHE`, or `data/cache` in the course's folder.
+
+    Where the course is installed without that folder, it is the user's cache folder.
+    """
+    named = os.environ.get("GAN_HELPERS_CACHE") or (DATA / "cache" if CHECKOUT else user_cache() / "gan-helpers")
+    return Path(named).expanduser()
+
+
+def user_cache() -> Path:
+    """Where this system keeps what programs can make again."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from ..errors import CourseError
-from . import DATA, ImageSet, digest_of, ranks, rows_of
+from . import DATA, WITHOUT_DATA, ImageSet, digest_of, ranks, rows_of
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
@@ -24,7 +24,8 @@ def _read(name: str, keys: tuple[str, ...]) -> tuple[dict[str, np.ndarray], str]
         return {key: arrays.pop(key) for key in keys} | arrays, digest_of(content)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         state = "is damaged" if path.exists() else "is missing"
-        raise CourseError(f"{path} {state} ({error}). Get it back with: git checkout -- data/{name}") from error
+        cure = WITHOUT_DATA or f"Get it back with: git checkout -- data/{name}"
+        raise CourseError(f"{path} {state} ({error}). {cure}") from error
 
 
 def part(images: ImageSet, split: str) -> ImageSet:
