@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from . import recipes
-from .errors import CourseError
+from .errors import CourseError, in_one_line
 
 # Each command imports what it needs, so that help and errors come at once.
 
@@ -48,9 +48,16 @@ def train(o: argparse.Namespace) -> int:
 
     pick_device(o.device)
     folder = Path(o.out or runs.default_folder(recipe))
-    if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
+    kept = o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name
+    if kept:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
     runs.claim(folder, recipe, o.resume)  # before minutes of decoding
+    named = recipe.data in (*data.EMBEDDED, *data.DOWNLOADED)
+    if kept and not (o.data or named or data.at_home(recipe.data).exists()):
+        raise CourseError(
+            f"The images of this run lay in '{recipe.data}', says {folder / runs.KEPT}, and nothing is there now, seen "
+            f"from {Path.cwd()}: say where they are (--data)."
+        )
     options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
     images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
     if images.name == o.fallback:
@@ -306,12 +313,16 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 with one line on stderr if not, 130 for a run that was stopped."""
     o = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file, a pipe or a terminal, which may lack some letters
+        sys.stdout.reconfigure(errors="replace")
     try:
         return o.call(o) or 0
-    except (CourseError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            return 0
-        print(f"gan-helpers: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if (told := in_one_line(error)) is None:
+            raise
+        print(f"gan-helpers: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("gan-helpers: interrupted", file=sys.stderr)

@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from . import callbacks, checkpoints, data, evaluation, features, latent, plots, recipes, runs
 from .animate import animate
 from .data import DATA, ROOT
-from .errors import CourseError
+from .errors import CourseError, in_one_line
 from .files import save_atomically, save_text
 from .recipes import Recipe
 from .training import Trainer
@@ -294,8 +294,10 @@ def main(argv: list[str] | None = None) -> int:
             raise CourseError(f"'{odd[0]}' is no recipe of the gallery and no NAME=PATH. It has: {', '.join(MINUTES)}.")
         sources = dict(pair.split("=", 1) for pair in o.data)
         {"plan": plan, "train": train, "board": board}[o.job](names, sources)
-    except CourseError as error:
-        print(f"gallery: {error}", file=sys.stderr)
+    except Exception as error:
+        if (told := in_one_line(error)) is None:
+            raise
+        print(f"gallery: {told}", file=sys.stderr)
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from . import models, precision
 from .augment import diff_augment, flip
-from .errors import CourseError
+from .errors import CourseError, out_of_memory
 from .losses import LOSSES, gradient_penalty, r1_penalty
 from .models.blocks import frozen
 from .recipes import Recipe
@@ -31,6 +31,10 @@ COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losse
 
 class Diverged(CourseError):
     """A loss or a weight is no longer a finite number."""
+
+
+class OutOfMemory(CourseError):
+    """A step needs more memory than there is."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -54,6 +58,13 @@ def pick_device(name: str = "auto") -> torch.device:
 def derive_seed(*key: int) -> int:
     """A well-mixed 32-bit seed from whole numbers such as (seed, step)."""
     return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def budget_in_steps(recipe: Recipe, count: int) -> int | None:
+    """The steps that a recipe wants of `count` images; None where its budget is in minutes."""
+    if recipe.steps is not None or recipe.epochs is None:
+        return recipe.steps
+    return math.ceil(recipe.epochs * count / (recipe.batch_size * recipe.d_steps))
 
 
 def carry(x: Tensor, device: torch.device) -> Tensor:
@@ -259,14 +270,9 @@ class Trainer:
         self._began = 0.0  # when this run would have begun, had it never been interrupted
         self.scores, self.score_name = [], "distance"  # (step, value) pairs, where somebody judges as it trains
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
-        if recipe.steps is not None:
-            self.total_steps = recipe.steps
-        elif recipe.epochs is not None:
-            self.total_steps = math.ceil(recipe.epochs * len(images) / (recipe.batch_size * recipe.d_steps))
-        else:
-            self.total_steps = None  # the budget is in minutes
-            if recipe.minutes is None:
-                raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
+        self.total_steps = budget_in_steps(recipe, len(images))
+        if self.total_steps is None and recipe.minutes is None:
+            raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
 
     def rate(self, lr: float) -> float | Tensor:
         """A learning rate as the optimiser wants it: on CUDA a tensor, so that it can change in place."""
@@ -330,6 +336,26 @@ class Trainer:
         self.step += 1
         self.between_steps = True
         return row
+
+    @contextmanager
+    def telling_memory(self):
+        """Inside, too little memory is an error that a person can put right.
+
+        Raises:
+            OutOfMemory: on whatever device the run is.
+        """
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            r = self.recipe
+            raise OutOfMemory(
+                f"Out of memory on {self.device} at step {self.step + 1:,}: the recipe '{r.name}' has "
+                f"batch_size={r.batch_size}, g_width={r.g_width}, d_width={r.d_width}, image_size={r.image_size}. "
+                f"End other programs and resume; or start in a new folder with --set batch_size="
+                f"{max(2, r.batch_size // 2)}, or half the widths."
+            ) from None
 
     def update(self, batches: list[tuple[Tensor, Tensor | int | None]]) -> Tensor:
         """D's updates, one for each batch (uint8 (N, C, S, S), classes), and G's; returns what `train_step` does."""
@@ -433,9 +459,13 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is used, 0 to 1."""
-        if self.total_steps is None:
-            return min(1.0, self.seconds / (60 * self.recipe.minutes)) if self.recipe.minutes else 1.0
-        return min(1.0, self.step / self.total_steps) if self.total_steps else 1.0
+        return self.progress_in(self.recipe, self.total_steps)
+
+    def progress_in(self, recipe: Recipe, steps: int | None) -> float:
+        """The share that would be used of another recipe's budget of `steps`, or None and its minutes."""
+        if steps is None:
+            return min(1.0, self.seconds / (60 * recipe.minutes)) if recipe.minutes else 1.0
+        return min(1.0, self.step / steps) if steps else 1.0
 
     @property
     def finished(self) -> bool:
@@ -481,14 +511,15 @@ class Trainer:
         Each callback has `start(trainer)`, `step(trainer)` and `stop(trainer)`.
 
         Raises:
-            Diverged: a loss is no longer finite.
+            Diverged: a loss is no longer finite.   OutOfMemory: a step is too large for the device.
         """
         with Interrupt() as interrupt:
             for callback in callbacks:
                 callback.start(self)
             self._began = time.perf_counter() - self.seconds
             while not (self.finished or interrupt.asked):
-                self._on_device.append(self.train_step())
+                with self.telling_memory():
+                    self._on_device.append(self.train_step())
                 self.seconds = time.perf_counter() - self._began
                 if self.step % 50 == 0 or self.device.type == "cpu":  # elsewhere it would wait for the device
                     self.flush()
