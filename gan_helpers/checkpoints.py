@@ -20,11 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models, precision
-from .data import DATA, at_home, banner, digest_of
+from .data import DATA, WITHOUT_DATA, at_home, banner, digest_of
 from .errors import CourseError, nearest
 from .files import move, save_atomically, save_text
 from .recipes import BUDGETS, RECIPES, Recipe
-from .training import ADVICE, COLUMNS, Diverged, Trainer
+from .training import ADVICE, COLUMNS, Diverged, Trainer, budget_in_steps
 
 FORMAT = "1"
 SHIPPED = DATA / "generators"
@@ -48,26 +48,39 @@ def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str,
     save_atomically(path, write)
 
 
-def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
-    """Recipe, header and tensors of a checkpoint or a shipped generator. Nothing is unpickled.
+def read_header(path: Path) -> tuple[Recipe, dict[str, str]]:
+    """Recipe and header of a checkpoint or a shipped generator whose file is as long as its header says.
 
     Raises:
-        CourseError: missing, truncated or foreign file; the message names it.
+        CourseError: as `read`.
     """
     if not path.is_file():
         raise CourseError(f"No checkpoint at {path}.")
     try:
         with safetensors.safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
     if "recipe" not in header or header.get("format") != FORMAT:
         raise CourseError(f"{path} is a safetensors file, but not one that this version of the course wrote.")
     try:
-        return Recipe.from_json(header["recipe"]), header, tensors
+        return Recipe.from_json(header["recipe"]), header
     except CourseError as error:
         raise CourseError(f"{path}: {error}") from None
+
+
+def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
+    """Recipe, header and tensors of a checkpoint or a shipped generator. Nothing is unpickled.
+
+    Raises:
+        CourseError: missing, truncated or foreign file; the message names it.
+    """
+    recipe, header = read_header(path)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return recipe, header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
 
 
 def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
@@ -279,6 +292,12 @@ def restore(trainer: Trainer, path: Path) -> None:
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)
     trainer.step, trainer.seconds, trainer.rows, trainer.threads = step, seconds, history.tolist(), threads
+    was = trainer.rate_left(trainer.progress_in(recipe, budget_in_steps(recipe, len(trainer.batches.images))))
+    if trainer.rate_left() > was + 0.01:
+        banner(
+            f"The learning rates had fallen to {was:.0%} and go on at {trainer.rate_left():.0%}: they fall over the "
+            f"last {recipe.decay:.0%} of the budget, which is larger now. Images may get worse before they get better."
+        )
     if header.get("bfloat16") == "true" and trainer.device.type == "cpu":
         if precision.supported():
             trainer.use_bfloat16()
@@ -313,23 +332,33 @@ def about(path: Path) -> str:
 
 
 def find(source: str | Path) -> Path:
-    """The file behind a shipped name, a run folder or a path.
+    """The file behind a shipped name, a path, or a run folder: its newest checkpoint that is whole.
 
     Raises:
-        CourseError: nothing there; the nearest shipped name is suggested.
+        CourseError: nothing there (the nearest shipped name is suggested), or no checkpoint of the folder can be read.
     """
     path = at_home(source)
     if str(source) in shipped():
         return shipped()[str(source)]
     if path.is_dir():
-        if there := candidates(path):
-            return there[0]
-        raise CourseError(f"{path} is a folder without a checkpoint.")
+        problems = []
+        for there in candidates(path):
+            try:
+                read_header(there)
+            except CourseError as error:
+                problems.append(str(error))
+                continue
+            if problems:
+                banner(f"{problems[0]} {there.name} is taken, the one before.")
+            return there
+        if problems:
+            raise CourseError(f"No checkpoint can be read: {' '.join(problems)} Put back a copy, or train again.")
+        raise CourseError(f"{path} is a folder without a checkpoint: give a run folder, as `train` makes them.")
     if path.exists():
         return path
     raise CourseError(
         f"No checkpoint, run folder or shipped generator '{source}'.{nearest(str(source), shipped())} "
-        f"Shipped: {', '.join(shipped()) or 'none'}."
+        + (f"Shipped: {', '.join(shipped())}." if shipped() else f"Shipped: none. {WITHOUT_DATA}")
     )
 
 

@@ -4,9 +4,12 @@ import dataclasses
 import errno
 import io
 import os
+import shutil
 import signal
 import stat
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ import torch
 from PIL import Image
 
 from gan_helpers import animate, callbacks, checkpoints, console, data, files, latent, runs
+from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
@@ -23,6 +27,7 @@ TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_s
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
 SET = data.ImageSet(IMAGES, "noise")
 QUIET = {"device": "cpu", "progress": False}
+SMALL = ["--out", "run", "--device", "cpu"]
 
 
 def stop(*_):
@@ -265,3 +270,85 @@ def test_a_run_that_another_process_finishes_meanwhile_stays(tmp_path, monkeypat
     with pytest.raises(CourseError, match="holds a run already"):
         runs.train(TINY, SET, tmp_path / "run", **QUIET)
     assert checkpoints.read(tmp_path / "run" / "checkpoint.safetensors")[1]["step"] == "2"
+
+
+def test_a_folder_gives_its_newest_checkpoint_that_is_whole(tmp_path, capsys):
+    runs.train(TINY, SET, tmp_path / "run", **QUIET)
+    last, previous = checkpoints.candidates(tmp_path / "run")
+    last.write_bytes(last.read_bytes()[:-9])
+    assert checkpoints.find(tmp_path / "run") == previous and checkpoints.load_generator(tmp_path / "run")
+    assert "checkpoint.safetensors is damaged" in (out := capsys.readouterr().out) and "previous" in out
+    previous.write_bytes(b"")
+    with pytest.raises(CourseError, match="No checkpoint can be read: .*damaged.*Put back a copy"):
+        checkpoints.find(tmp_path / "run")
+    with pytest.raises(CourseError, match=r"No checkpoint can be read: .*in another folder \(--out\)"):
+        runs.train(TINY, SET, tmp_path / "run", resume=True, **QUIET)
+
+
+@pytest.mark.parametrize("error", [
+    MemoryError(), torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+])  # fmt: skip
+def test_too_little_memory_is_told_in_one_line(tmp_path, monkeypatch, capsys, error):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Trainer, "update", fail(error))
+    tiny = [*SMALL, "--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=8"]
+    assert main(["train", "dcgan-faces", "--steps", "3", *tiny]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "Out of memory on cpu at step 1" in told and "batch_size=8, g_width=4, d_width=4, image_size=16" in told
+    assert "--set batch_size=4" in told and checkpoints.read(checkpoints.find("run"))[1]["step"] == "0"
+
+
+@pytest.mark.parametrize(("error", "told"), [
+    (MemoryError(), "not enough memory"), (RuntimeError("not enough memory: you tried"), "not enough memory"),
+    (ModuleNotFoundError("No module named 'imageio'", name="imageio"), "pip install imageio"),
+    (ImportError("libGL.so.1"), "libGL.so.1"), (UnicodeEncodeError("ascii", "é", 0, 1, "not in range"), "PYTHONUTF8=1"),
+    (FileNotFoundError(2, "No such file", "x"), "No such file"),
+])  # fmt: skip
+def test_what_a_person_can_put_right_gets_one_line(monkeypatch, capsys, error, told):
+    monkeypatch.setattr("gan_helpers.__main__.list_all", fail(error))
+    assert main(["list"]) == 1
+    line = capsys.readouterr().err
+    assert told in line and line.count("\n") == 1
+    monkeypatch.setattr("gan_helpers.__main__.list_all", fail(RuntimeError("a fault of ours")))
+    with pytest.raises(RuntimeError, match="ours"):
+        main(["list"])
+
+
+def test_a_larger_budget_after_decay_says_that_the_rates_rise(tmp_path, capsys):
+    recipe = TINY.but(decay=0.5)
+    runs.train(recipe, SET, tmp_path / "run", **QUIET)
+    runs.train(recipe, SET, tmp_path / "run", resume=True, **QUIET)
+    assert "learning rates" not in capsys.readouterr().out
+    runs.train(recipe.but(steps=8), SET, tmp_path / "run", resume=True, **QUIET)
+    assert "had fallen to 0% and go on at 50%: they fall over the last 50%" in capsys.readouterr().out
+
+
+def test_a_moved_folder_is_said_to_come_from_the_recipe(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+    photos(tmp_path, {"pets": 24})
+    tiny = [*SMALL, "--quiet", "--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=8"]
+    assert main(["train", "dcgan-faces", "--data", "pets", "--steps", "1", *tiny]) == 0
+    (tmp_path / "pets").rename("animals")
+    again = ["train", "dcgan-faces", "--steps", "2", *SMALL, "--resume", "--quiet"]
+    assert main(again) == 1
+    told = capsys.readouterr().err
+    assert "lay in 'pets', says run/recipe.json" in told and "(--data)" in told and "it/s" not in told
+    assert main([*again, "--data", "animals"]) == 0  # by content, wherever they lie
+
+
+def test_where_the_course_is_no_checkout_its_cache_is_the_users(tmp_path):
+    """Installed without -e the package lies in site-packages, without data and nothing to check out."""
+    copy = shutil.copytree(Path(data.__file__).parents[1], tmp_path / "site-packages" / "gan_helpers")
+    code = "from gan_helpers import checkpoints, data; print(data.cache_dir())\n"
+    for call in ("data.load('faces')", "checkpoints.find('dcgan-faces')"):
+        code += f"try: {call}\nexcept Exception as error: print(error)\n"
+    env = {k: v for k, v in os.environ.items() if k != "GAN_HELPERS_CACHE"} | {"PYTHONPATH": str(copy.parent)}
+    env |= {"XDG_CACHE_HOME": str(tmp_path / "mine"), "LOCALAPPDATA": str(tmp_path / "mine")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    out = done.stdout
+    assert str(copy.parent) not in out.splitlines()[0] and out.splitlines()[0].endswith("gan-helpers")
+    assert out.count("pip install -e .") == 2 and "git checkout" not in out
