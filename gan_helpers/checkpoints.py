@@ -165,10 +165,17 @@ def trained_on(trainer: Trainer) -> dict[str, int | str | list[str]]:
     return {"images": len(images), "content": trainer.digest, "labels": classes, "names": [*trainer.class_names]}
 
 
+def processor() -> str:
+    """The model of the CPU, and the set of instructions that PyTorch uses of it."""
+    with contextlib.suppress(OSError, IndexError):  # Linux on x86
+        model = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))[0]
+        return f"{model} ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{platform.processor() or platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
 def exactly(trainer: Trainer) -> str:
     """What the last bits of a run depend on besides its threads: the processor and how it decodes images, PyTorch."""
-    on_cuda = trainer.device.type == "cuda"
-    name = torch.cuda.get_device_name(trainer.device) if on_cuda else torch.backends.cpu.get_cpu_capability()
+    name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else processor()
     return f"{trainer.device.type} {name}, PyTorch {torch.__version__}, decoded images {trainer.batches.pixels}"
 
 
@@ -305,13 +312,12 @@ def restore(trainer: Trainer, path: Path) -> None:
             banner("This run began in bfloat16, which this processor does not compute in: it goes on in float32.")
     if header.get("exactly", here := exactly(trainer)) != here:
         banner(
-            f"This run began on {header['exactly']}, and goes on on {here}: as well, but no longer bit for bit like "
-            "one that was never interrupted."
+            f"This run was saved on {header['exactly']}, and goes on on {here}: as well, but perhaps no longer bit for "
+            "bit like one that was never interrupted."
         )
-    if trainer.scaler.is_enabled() and (
-        state := json.loads(header.get("scaler", "{}"))
-    ):  # empty from a run without float16
-        trainer.scaler.load_state_dict(state)
+    scaler = json.loads(header.get("scaler", "{}"))  # empty from a run without float16
+    if trainer.scaler.is_enabled() and scaler:
+        trainer.scaler.load_state_dict(scaler)
 
 
 # --- generators: from a run, a file or the course's own -----------------------------------------------------------

@@ -162,6 +162,7 @@ def targets_of(images: data.ImageSet) -> dict[str, tuple[np.ndarray, tuple[str, 
     return found
 
 
+@torch.random.fork_rng([])  # whoever calls it draws on as before
 def train_classifier(
     train: data.ImageSet,
     held_out: data.ImageSet,

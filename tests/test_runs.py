@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import animate, callbacks, checkpoints, console, data, files, latent, runs
+from gan_helpers import animate, callbacks, checkpoints, console, data, features, files, latent, runs
 from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
 from gan_helpers.errors import CourseError
@@ -352,3 +352,16 @@ def test_where_the_course_is_no_checkout_its_cache_is_the_users(tmp_path):
     out = done.stdout
     assert str(copy.parent) not in out.splitlines()[0] and out.splitlines()[0].endswith("gan-helpers")
     assert out.count("pip install -e .") == 2 and "git checkout" not in out
+
+
+def test_training_a_network_leaves_the_global_generator_alone(tmp_path):
+    labels = np.arange(50) % 2
+    images = data.ImageSet(IMAGES, "noise", labels, ("a", "b"))
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    for name in ("one", "two"):
+        features.train_classifier(images, images, tmp_path / f"{name}.safetensors", image_size=32, epochs=1)
+    assert torch.rand(1) == expected
+    one, two = (features.load_classifier(tmp_path / f"{name}.safetensors").state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
