@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from . import recipes
-from .errors import CourseError, speak_anyway
+from .errors import CourseError, in_one_line, speak_anyway
 
 # Each command imports what it needs, so that help and errors come at once.
 
@@ -48,9 +48,16 @@ def train(o: argparse.Namespace) -> int:
 
     pick_device(o.device)
     folder = data.at_home(o.out or runs.default_folder(recipe))
-    if o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name:
+    kept = o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name
+    if kept:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
-    runs.claim(folder, recipe, o.resume)
+    runs.claim(folder, recipe, o.resume)  # before minutes of decoding
+    named = recipe.data in (*data.EMBEDDED, *data.DOWNLOADED)
+    if kept and not (o.data or named or data.at_home(recipe.data).exists()):
+        raise CourseError(
+            f"The images of this run lay in '{recipe.data}', says {folder / runs.KEPT}, and nothing is there now, seen "
+            f"from {Path.cwd()}: say where they are (--data)."
+        )
     options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
     images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
     if images.name == o.fallback:
@@ -60,7 +67,7 @@ def train(o: argparse.Namespace) -> int:
 
         judge = Judge(recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options)
     print(f"{recipe.name} on {images}, in {folder}")
-    options = {"judge": judge, "score_every": o.score_every, "threads": o.threads}
+    options = {"judge": judge, "score_every": o.score_every, "threads": o.threads, "progress": not o.quiet}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **options)
     for what, name in {"grid": "samples.png", "curves": "losses.png", "animation": "training.gif"}.items():
         if (folder / name).exists():
@@ -126,9 +133,9 @@ def walk(o: argparse.Namespace) -> None:
     if not all(0 <= seed < 2**32 for seed in o.seeds):
         raise CourseError(f"--seeds must lie between 0 and {2**32 - 1}.")
     import torch
-    from tqdm.auto import tqdm
 
     from . import checkpoints, latent
+    from .console import bar
 
     generator, frames = checkpoints.load_generator(o.source), max(2, round(o.seconds * o.fps))
     keys = torch.stack([latent.draw_z(o.n, generator.latent_dim, seed) for seed in o.seeds])  # (K, N, latent_dim)
@@ -137,7 +144,7 @@ def walk(o: argparse.Namespace) -> None:
     else:
         z = latent.swing(keys[0], direction(generator, o.direction), frames)
     film = animation.film(lambda step: latent.generate(generator, step), z)
-    pictures = list(tqdm(film, total=frames, unit="frame", desc=out.name))
+    pictures = list(bar(film, total=frames, unit="frame", desc=out.name))
     animation.animate(pictures, out, fps=o.fps, hold=0, max_bytes=round(o.max_mb * 1e6))
     print(f"{out} ({out.stat().st_size:,} bytes, {frames / o.fps:.1f} s)")
 
@@ -184,7 +191,7 @@ def evaluate(o: argparse.Namespace) -> None:
     scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
     print(evaluation.table(scores))
     if out:
-        files.save_atomically(out, lambda part: part.write_text(evaluation.to_json(scores), encoding="utf-8"))
+        files.save_text(out, evaluation.to_json(scores))
         print(f"in full: {out}")
 
 
@@ -247,6 +254,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
     c.add_argument("--score-every", type=int, default=0, metavar="STEPS",
                    help="score against held-out images, and keep the best generator (default: never)")  # fmt: skip
+    c.add_argument("--quiet", action="store_true", help="no progress bar (in a log it is a line a minute)")
     c.add_argument("--features", help="the network that scores (default: imagenet where it is installed)")
 
     c = command("sample", sample, "draw images from a generator")
@@ -311,10 +319,12 @@ def main(argv: list[str] | None = None) -> int:
     o = parser().parse_args(argv)
     try:
         return o.call(o) or 0
-    except (CourseError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            return 0
-        print(f"gan-helpers: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if (told := in_one_line(error)) is None:
+            raise
+        print(f"gan-helpers: {told}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("gan-helpers: interrupted", file=sys.stderr)

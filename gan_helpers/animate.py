@@ -15,7 +15,8 @@ from .errors import CourseError
 from .files import save_atomically
 from .plots import grid
 
-SUFFIXES = (".gif", ".webp", ".mp4")
+LONGEST = {".gif": 65_535, ".webp": 16_383, ".mp4": 16_384}  # of a side, in pixels
+SUFFIXES = tuple(LONGEST)
 # Colours, every how manieth frame, shrunk how often: tried in turn until a GIF fits.
 FITS = ((128, 1, 1), (128, 2, 1), (64, 2, 1), (64, 4, 1), (64, 4, 2), (32, 8, 2), (32, 8, 4))
 
@@ -63,6 +64,8 @@ def animate(
         raise CourseError(
             f"The frames for {path.name} have several sizes: {sorted(sizes)}. Remove those of another run."
         )
+    if (longest := max(frames[0].size)) > (most := LONGEST[path.suffix.lower()]):
+        raise CourseError(f"{path.name}: a side has {longest:,} pixels, the format takes {most:,}. Show fewer images.")
     frames = [f.convert("RGB") for f in frames]
     if path.suffix.lower() == ".mp4":
         save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold, max_bytes))
@@ -83,13 +86,19 @@ def animate(
 
 
 def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float, max_bytes: int | None) -> None:
-    import imageio.v2 as imageio
-
     path.touch()  # a folder that cannot be written is named by us, not by the codec
     even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)  # the codec wants even sides
-    with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
-        for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
-            writer.append_data(np.asarray(frame.crop((0, 0, *even))))
+    try:
+        import imageio.v2 as imageio
+
+        with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
+            for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
+                writer.append_data(np.asarray(frame.crop((0, 0, *even))))
+    except (ImportError, RuntimeError, ValueError) as error:  # imageio has several for one that is missing
+        raise CourseError(
+            f"The MP4 could not be written ({error}). It needs FFmpeg: pip install 'imageio[ffmpeg]'. "
+            "A .gif or .webp does without."
+        ) from None
     if max_bytes is not None and (size := path.stat().st_size) > max_bytes:
         raise CourseError(
             f"The MP4 would have {size:,} bytes, more than {max_bytes:,}: fewer seconds or images, or a higher limit."

@@ -17,9 +17,10 @@ from torch import nn
 
 from . import checkpoints
 from .animate import animate
+from .console import bar
 from .data import banner
 from .errors import CourseError
-from .files import save_atomically
+from .files import save_atomically, save_text
 from .latent import generate
 from .plots import curves, grid
 from .training import COLUMNS, Diverged, Trainer
@@ -36,7 +37,7 @@ class Callback:
 
 
 class Tolerant(Callback):
-    """Passes on to another callback; an error of the disk there costs its pictures, not the run."""
+    """Passes on to another callback, whose errors (a full disk, a missing package) cost its pictures, not the run."""
 
     def __init__(self, inner: Callback) -> None:
         self.inner, self.broken = inner, False
@@ -47,9 +48,10 @@ class Tolerant(Callback):
                 getattr(self.inner, method)(trainer)
             except Diverged:
                 raise
-            except (OSError, CourseError) as error:
+            except Exception as error:
                 self.broken = True
-                banner(f"{type(self.inner).__name__} stopped, the training goes on: {error}")
+                kind = "" if isinstance(error, (OSError, CourseError)) else f"{type(error).__name__}: "
+                banner(f"{type(self.inner).__name__} stopped, the training goes on: {kind}{error}")
 
     def start(self, trainer: Trainer) -> None:
         self.attempt("start", trainer)
@@ -65,12 +67,10 @@ class Progress(Callback):
     """A tqdm bar with the time left, the rate in images a second, and the latest losses."""
 
     def start(self, trainer: Trainer) -> None:
-        from tqdm.auto import tqdm
-
         self.timed = trainer.total_steps is None
         total = round(trainer.recipe.minutes * 60) if self.timed else trainer.total_steps
         done = round(trainer.seconds) if self.timed else trainer.step
-        self.bar = tqdm(
+        self.bar = bar(
             total=total,
             initial=min(done, total),
             unit="s" if self.timed else "step",
@@ -147,6 +147,7 @@ class Checkpoints(Callback):
 # by the step alone, so that a resumed run has the frames of an uninterrupted one.
 FRAME_STEPS = sorted({*range(0, 120, 10), *(round(120 * 1.09**k) for k in range(120))})
 COLUMNS_OF_CLASSES = 8  # images of each class
+TALLEST = 16_383  # pixels of a picture's side: WebP takes no more, GIF and JPEG four times as many
 
 
 class Pictures(Callback):
@@ -205,7 +206,7 @@ class Pictures(Callback):
         rows = enumerate(trainer.rows[self.written :], self.written + 1)
         self.history += "".join(f"{step},{','.join(map(repr, row))}\n" for step, row in rows)
         self.written = len(trainer.rows)
-        save_atomically(self.folder / "history.csv", lambda part: part.write_text(self.history, encoding="utf-8"))
+        save_text(self.folder / "history.csv", self.history)
 
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
@@ -220,10 +221,14 @@ def fixed_noise(trainer: Trainer, count: int) -> torch.Tensor:
 
 
 def fixed_latents(trainer: Trainer, count: int = 64) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """`fixed_noise`, and None; for a conditional generator its first 8 vectors, again for each class, and classes."""
+    """`fixed_noise`, and None; for a conditional generator its first 8 vectors, again for each class, and classes.
+
+    The first classes only, where all would make too high a picture.
+    """
     z = fixed_noise(trainer, count)
     if not (classes := trainer.generator.num_classes):
         return z, None
+    classes = min(classes, TALLEST // (trainer.recipe.image_size + 2))
     return z[:COLUMNS_OF_CLASSES].repeat(classes, 1), torch.arange(classes).repeat_interleave(COLUMNS_OF_CLASSES)
 
 

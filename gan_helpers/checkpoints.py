@@ -9,47 +9,65 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import platform
+import re
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import models, precision
-from .data import DATA, DOWNLOADED, EMBEDDED, apart, at_home, banner, shadowed
+from .data import DATA, DOWNLOADED, EMBEDDED, WITHOUT_DATA, apart, at_home, banner, digest_of, shadowed
 from .data.layout import normal
 from .errors import CourseError, nearest
-from .files import move
+from .files import move, save_atomically, save_text
 from .recipes import BUDGETS, RECIPES, Recipe
-from .training import ADVICE, COLUMNS, Diverged, Trainer
+from .training import ADVICE, COLUMNS, Diverged, Trainer, budget_in_steps
 
 FORMAT = "1"
 SHIPPED = DATA / "generators"
 
 
 def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file beside `path`, force it to the disk, then put it in place in one move.
+    """Write a safetensors file as `files.save_atomically` does.
 
     Raises:
         CourseError: the disk is full or not writable; what stood at `path` still does.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+
+    def write(part: Path) -> None:
+        try:
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
+        except safetensors.SafetensorError as error:  # its name for a full disk, among others
+            raise OSError(str(error)) from None
         with contextlib.suppress(OSError):  # some network disks refuse
             part.chmod(0o644)  # save_file keeps others out
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        move(part, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise CourseError(
-            f"{path} could not be written ({error}). Free some space or choose another folder; "
-            "what was saved before is intact."
-        ) from None
+
+    save_atomically(path, write)
+
+
+def read_header(path: Path) -> tuple[Recipe, dict[str, str]]:
+    """Recipe and header of a checkpoint or a shipped generator whose file is as long as its header says.
+
+    Raises:
+        CourseError: as `read`.
+    """
+    if not path.is_file():
+        raise CourseError(f"No checkpoint at {path}.")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
+    if "recipe" not in header or header.get("format") != FORMAT:
+        raise CourseError(f"{path} is a safetensors file, but not one that this version of the course wrote.")
+    try:
+        return Recipe.from_json(header["recipe"]), header
+    except CourseError as error:
+        raise CourseError(f"{path}: {error}") from None
 
 
 def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
@@ -58,20 +76,12 @@ def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
     Raises:
         CourseError: missing, truncated or foreign file; the message names it.
     """
-    if not path.is_file():
-        raise CourseError(f"No checkpoint at {path}.")
+    recipe, header = read_header(path)
     try:
         with safetensors.safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+            return recipe, header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
-    if "recipe" not in header or header.get("format") != FORMAT:
-        raise CourseError(f"{path} is a safetensors file, but not one that this version of the course wrote.")
-    try:
-        return Recipe.from_json(header["recipe"]), header, tensors
-    except CourseError as error:
-        raise CourseError(f"{path}: {error}") from None
 
 
 def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
@@ -143,6 +153,63 @@ def machine(trainer: Trainer) -> str:
     return f"{name}, {threads} threads, {system}, PyTorch {torch.__version__}"
 
 
+class OtherImages(CourseError):
+    """A run was trained on other images than it would go on with."""
+
+
+def trained_on(trainer: Trainer) -> dict[str, int | str | list[str]]:
+    """What a run has seen, which is the same on every machine: it goes on with nothing else."""
+    images, labels = trainer.batches.images, trainer.batches.labels
+    if not trainer.digest:
+        trainer.digest = digest_of(images.cpu().numpy() if isinstance(images, Tensor) else images)
+    classes = "" if labels is None else digest_of(labels.cpu().numpy().astype(np.int64))
+    return {"images": len(images), "content": trainer.digest, "labels": classes, "names": [*trainer.class_names]}
+
+
+def processor() -> str:
+    """The model of the CPU, and the set of instructions that PyTorch uses of it."""
+    with contextlib.suppress(OSError, IndexError):  # Linux on x86
+        model = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))[0]
+        return f"{model} ({torch.backends.cpu.get_cpu_capability()})"
+    return f"{platform.processor() or platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+
+
+def exactly(trainer: Trainer) -> str:
+    """What the last bits of a run depend on besides its threads: the processor and how it decodes images, PyTorch."""
+    name = torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else processor()
+    return f"{trainer.device.type} {name}, PyTorch {torch.__version__}, decoded images {trainer.batches.pixels}"
+
+
+def check_images(trainer: Trainer, path: Path, kept: str) -> None:
+    """Compare what the header of a checkpoint `kept` of its images with the trainer's.
+
+    Older checkpoints kept their number and a checksum of resized pixels, which differ between processors: the number
+    counts.
+
+    Raises:
+        OtherImages: they differ, and how.   CourseError: the header is damaged.
+    """
+    here, old = trained_on(trainer), re.fullmatch(r"(\d+) images, [0-9a-f]{8}", kept)
+    try:
+        there = here | ({"images": int(old[1])} if old else dict(json.loads(kept)))
+    except (ValueError, TypeError):
+        raise CourseError(f"{path} is no checkpoint of a run: what it tells of its images is damaged.") from None
+    if there["images"] != here["images"]:
+        changed = f"{there['images']:,} images there, {here['images']:,} here"
+    elif there["content"] != here["content"]:
+        changed = "as many images, and others, or in another order"
+    elif there["names"] != here["names"]:
+        changed = f"classes {', '.join(map(str, there['names']))} there, {', '.join(here['names'])} here"
+    elif there["labels"] != here["labels"]:
+        changed = "the same images, and some of them of another class"
+    else:
+        return
+    raise OtherImages(
+        f"{path} was trained on other images than the data set holds now: {changed}. Put back what it had, "
+        "say where that lies (--data), or train anew in another folder (--out)."
+    )
+
+
 def save(trainer: Trainer, folder: Path) -> Path:
     """Save a run as `checkpoint.safetensors`, keeping the one before as `checkpoint.previous.safetensors`.
 
@@ -157,7 +224,8 @@ def save(trainer: Trainer, folder: Path) -> Path:
             raise Diverged(f"The run diverged by step {trainer.step}: {name} is not finite. {ADVICE}")
     tensors["history"] = torch.tensor(trainer.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
     scaler = json.dumps(trainer.scaler.state_dict())
-    header = about_run(trainer) | {"images": trainer.batches.fingerprint, "scaler": scaler}
+    header = about_run(trainer) | {"images": json.dumps(trained_on(trainer)), "exactly": exactly(trainer)}
+    header["scaler"] = scaler
     header |= {"bfloat16": json.dumps(trainer.bfloat16), "threads": str(torch.get_num_threads())}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
     write_atomically(new, tensors, header)
@@ -207,10 +275,11 @@ def restore(trainer: Trainer, path: Path) -> None:
     """Put a saved run into a fresh trainer of the same recipe (budget and device may differ).
 
     A run on the CPU goes on in the precision that it had, and `trainer.threads` tells the number of threads that it
-    had: only with both does it go on bit for bit. A processor without bfloat16 goes on in float32, and says so.
+    had: only with both does it go on bit for bit. A processor without bfloat16 goes on in float32, and says so;
+    another machine or PyTorch goes on, too, and says that the last bits will differ.
 
     Raises:
-        CourseError: damaged file, another recipe, or other data than the run was trained on.
+        CourseError: damaged file, or another recipe.   OtherImages: other data than the run was trained on.
     """
     recipe, header, tensors = read(path)
     if changed := different(recipe, trainer.recipe):
@@ -227,18 +296,29 @@ def restore(trainer: Trainer, path: Path) -> None:
         raise CourseError(
             f"{path} is no checkpoint of a run: its step, its seconds or its history is missing or damaged."
         )
-    if header.get("images") != trainer.batches.fingerprint:
-        raise CourseError(f"{path} was trained on other images than the data set holds now.")
+    check_images(trainer, path, header.get("images", ""))
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)
     trainer.step, trainer.seconds, trainer.rows, trainer.threads = step, seconds, history.tolist(), threads
+    was = trainer.rate_left(trainer.progress_in(recipe, budget_in_steps(recipe, len(trainer.batches.images))))
+    if trainer.rate_left() > was + 0.01:
+        banner(
+            f"The learning rates had fallen to {was:.0%} and go on at {trainer.rate_left():.0%}: they fall over the "
+            f"last {recipe.decay:.0%} of the budget, which is larger now. Images may get worse before they get better."
+        )
     if header.get("bfloat16") == "true" and trainer.device.type == "cpu":
         if precision.supported():
             trainer.use_bfloat16()
         else:
             banner("This run began in bfloat16, which this processor does not compute in: it goes on in float32.")
-    if trainer.scaler.is_enabled() and (state := json.loads(header["scaler"])):  # empty from a run without float16
-        trainer.scaler.load_state_dict(state)
+    if header.get("exactly", here := exactly(trainer)) != here:
+        banner(
+            f"This run was saved on {header['exactly']}, and goes on on {here}: as well, but perhaps no longer bit for "
+            "bit like one that was never interrupted."
+        )
+    scaler = json.loads(header.get("scaler", "{}"))  # empty from a run without float16
+    if trainer.scaler.is_enabled() and scaler:
+        trainer.scaler.load_state_dict(scaler)
 
 
 # --- generators: from a run, a file or the course's own -----------------------------------------------------------
@@ -259,10 +339,12 @@ def about(path: Path) -> str:
 
 
 def find(source: str | Path) -> Path:
-    """The file behind a shipped name, a run folder or a path. A name goes before a file that is called so: see `load`.
+    """The file behind a shipped name, a path, or a run folder: its newest checkpoint that is whole.
+
+    A name goes before a file that is called so: see `load`.
 
     Raises:
-        CourseError: nothing there; the nearest shipped name is suggested.
+        CourseError: nothing there (the nearest shipped name is suggested), or no checkpoint of the folder can be read.
     """
     path = at_home(source)
     if source in shipped():
@@ -270,14 +352,24 @@ def find(source: str | Path) -> Path:
             banner(told)
         return shipped()[source]
     if path.is_dir():
-        if there := candidates(path):
-            return there[0]
-        raise CourseError(f"{path} is a folder without a checkpoint.")
+        problems = []
+        for there in candidates(path):
+            try:
+                read_header(there)
+            except CourseError as error:
+                problems.append(str(error))
+                continue
+            if problems:
+                banner(f"{problems[0]} {there.name} is taken, the one before.")
+            return there
+        if problems:
+            raise CourseError(f"No checkpoint can be read: {' '.join(problems)} Put back a copy, or train again.")
+        raise CourseError(f"{path} is a folder without a checkpoint: give a run folder, as `train` makes them.")
     if path.exists():
         return path
     raise CourseError(
         f"No checkpoint, run folder or shipped generator '{source}'.{nearest(str(source), shipped())} "
-        f"Shipped: {', '.join(shipped()) or 'none'}."
+        + (f"Shipped: {', '.join(shipped())}." if shipped() else f"Shipped: none. {WITHOUT_DATA}")
     )
 
 
@@ -400,5 +492,5 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         if isinstance(value, dict):
             value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
         lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
     return out

@@ -24,10 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from tqdm.auto import tqdm
 
 from . import checkpoints, data
+from .console import bar
 from .errors import CourseError, nearest
+from .files import save_text
 
 NETWORKS = data.DATA / "networks"
 INCEPTION_URLS = (
@@ -80,7 +81,7 @@ class Extractor:
         if images.ndim != 4 or images.shape[1] not in (1, 3) or str(images.dtype).split(".")[-1] != "uint8":
             raise CourseError(f"{self.name} takes uint8 images (N, 1 or 3, H, W); got {images.dtype} {images.shape}.")
         batch = batch or self.batch
-        starts = tqdm(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
+        starts = bar(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
         batches = (images[i : i + batch] for i in starts)
         parts = [self.function(b if isinstance(b, Tensor) else torch.from_numpy(np.array(b))) for b in batches]
         logits = torch.cat([p[1] for p in parts]) if parts[0][1] is not None else None
@@ -161,6 +162,7 @@ def targets_of(images: data.ImageSet) -> dict[str, tuple[np.ndarray, tuple[str, 
     return found
 
 
+@torch.random.fork_rng([])  # whoever calls it draws on as before
 def train_classifier(
     train: data.ImageSet,
     held_out: data.ImageSet,
@@ -200,7 +202,7 @@ def train_classifier(
     order = np.concatenate([rng.permutation(len(train)) for _ in range(epochs)])
     batches = np.array_split(order, max(1, len(order) // 128))
     began = time.perf_counter()
-    for step, rows in enumerate(tqdm(batches, desc=f"classifier of {train.name}", unit="step")):
+    for step, rows in enumerate(bar(batches, desc=f"classifier of {train.name}", unit="step")):
         rows = np.sort(rows)  # a mapped set is read in order
         x = net.prepare(torch.from_numpy(train.images[rows]))
         if flip and rng.random() < 0.5:
@@ -227,7 +229,7 @@ def train_classifier(
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoints.write_atomically(out, weights, {"kind": "classifier", "card": json.dumps(card), **header})
     lines = [f"# {out.stem}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in card.items())]
-    out.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
     return right
 
 
@@ -294,7 +296,8 @@ def load(name: str | Path) -> Extractor:
         data.banner(told)
     if not path.is_file():
         names = [IMAGENET, *shipped(), *PROTOCOLS]
-        raise CourseError(f"No network '{name}'.{nearest(str(name), names)} Networks: {', '.join(names)}.")
+        known = f"Networks: {', '.join(names)}. {data.WITHOUT_DATA}".rstrip()
+        raise CourseError(f"No network '{name}'.{nearest(str(name), names)} {known}")
     net = load_classifier(path).to(DEVICE)
     resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
     answers = len(next(iter(net.heads.values())))  # of the first question: the class, where there are classes
@@ -321,7 +324,7 @@ def own_of(source: str | Path, channels: int) -> str:
 
 def questioner(source: str | Path) -> Classifier | None:
     """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any."""
-    net = load_classifier(OF_DATA[source]) if source in OF_DATA else None
+    net = load_classifier(OF_DATA[source]) if OF_DATA.get(source) in shipped() else None
     return net if net is not None and len(net.heads) > 1 else None
 
 

@@ -22,8 +22,8 @@ from PIL import Image, ImageDraw
 from . import callbacks, checkpoints, data, evaluation, features, latent, plots, recipes, runs
 from .animate import animate
 from .data import DATA, ROOT
-from .errors import CourseError, speak_anyway
-from .files import save_atomically
+from .errors import CourseError, in_one_line, speak_anyway
+from .files import save_atomically, save_text
 from .recipes import Recipe
 from .training import Trainer
 
@@ -90,7 +90,7 @@ def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> No
         steps = round(rate * 60 * MINUTES[name] / 10) * 10
         found[name] = {"divisor": divisor, "steps": steps, "images_per_second": round(rate * recipe.batch_size)}
         print(f"{name}: 1/{divisor} of the width, {steps:,} steps, {rate * recipe.batch_size:.0f} images/s", flush=True)
-        PLAN.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        save_text(PLAN, json.dumps(found, indent=2) + "\n")
 
 
 def train(names: list[str], sources: dict[str, str]) -> None:
@@ -153,7 +153,7 @@ def measure(name: str, folder: Path, source: str) -> None:
     scores = {which: judged(path, source, judges_of(recipes.get(name))) for which, path in paths.items()}
     board = json.loads(BOARD.read_text("utf-8")) if BOARD.exists() else {}
     board[name] = scores
-    save_atomically(BOARD, lambda part: part.write_text(json.dumps(board, indent=1) + "\n", "utf-8"))
+    save_text(BOARD, json.dumps(board, indent=1) + "\n")
 
 
 def film(name: str, folder: Path, trainer: Trainer) -> None:
@@ -271,7 +271,7 @@ def board(names: list[str], sources: dict[str, str]) -> None:
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
         raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
-    readme.write_text(f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}", "utf-8")
+    save_text(readme, f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}")
     shown = [*order, *(name for name in checkpoints.shipped() if name not in order)]
     page = Image.new("RGB", (190 + 20 * 66, len(shown) * 70), "white")
     for k, name in enumerate(shown):
@@ -295,8 +295,10 @@ def main(argv: list[str] | None = None) -> int:
             raise CourseError(f"'{odd[0]}' is no recipe of the gallery and no NAME=PATH. It has: {', '.join(MINUTES)}.")
         sources = dict(pair.split("=", 1) for pair in o.data)
         {"plan": plan, "train": train, "board": board}[o.job](names, sources)
-    except CourseError as error:
-        print(f"gallery: {error}", file=sys.stderr)
+    except Exception as error:
+        if (told := in_one_line(error)) is None:
+            raise
+        print(f"gallery: {told}", file=sys.stderr)
         return 1
     return 0
 

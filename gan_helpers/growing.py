@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import CourseError
+from .models.blocks import evaluating
 from .models.dcgan import Discriminator, Generator
 from .training import Trainer
 
@@ -49,9 +50,8 @@ def grow_generator(small: Generator, big: Generator, z: Tensor) -> None:
     copy_layers(kept, same)
     c = image.out_channels
     conv.weight[:, :c], conv.weight[:, c : 2 * c] = image.weight, -image.weight
-    big.eval()  # or the statistics of the copied layers would move
-    make_transparent(norm, conv(nn.Sequential(*same)(z[:, :, None, None])), 2 * c)
-    big.train()
+    with evaluating(big):  # or the statistics of the copied layers would move
+        make_transparent(norm, conv(nn.Sequential(*same)(z[:, :, None, None])), 2 * c)
     last.weight.zero_()  # the new channels say nothing yet
     last.weight[:c] = kernels((0.25, 0.75, 0.75, 0.25), last.weight[:c])  # bilinear
     last.weight[c : 2 * c] = -last.weight[:c]

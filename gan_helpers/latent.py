@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import CourseError
-from .models.blocks import OneHot
+from .models.blocks import OneHot, evaluating
 
 STRIDE = 100  # the seed plane: one to the right is the next seed, one down is a hundred further
 
@@ -31,16 +31,12 @@ def generate(
     BatchNorm uses its running statistics, so no image depends on its batch-mates (soumith/dcgan.torch#19).
     """
     parameter = next(generator.parameters())
-    training = generator.training
-    generator.eval()
-    with torch.no_grad():
+    with evaluating(generator), torch.no_grad():
         inputs = [z.to(parameter.device, parameter.dtype)]
         if classes := getattr(generator, "num_classes", 0):
             inputs.append((torch.arange(len(z)) % classes if labels is None else labels).to(parameter.device))
         batches = (generator(*parts) for parts in zip(*(t.split(batch) for t in inputs), strict=True))
-        images = torch.cat([each(images) if each else images for images in batches])
-    generator.train(training)
-    return images
+        return torch.cat([each(images) if each else images for images in batches])
 
 
 def generate_class(generator: nn.Module, z: Tensor, label: int, other: int = 0, mix: float = 0.0) -> Tensor:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .errors import CourseError
+from .files import save_text
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ def seal(ranking: str, letters: dict[str, str], path: Path = SEAL) -> None:
         return print(f"There is a seal already, {there}, and it stays. To rank anew, delete {path.name} in exports/.")
     kept = {"ranking": ranking, "names": sorted(letters.values()), "digest": digest_of(ranking, list(letters.values()))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    save_text(path, json.dumps(kept, indent=1) + "\n")
     print(f"Sealed: {kept['digest']}. Write these eight characters down; notebook 05 opens the seal.")
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, fx, nn
 from . import checkpoints, directions, latent
 from .data import at_home
 from .errors import CourseError
-from .files import save_atomically
+from .files import save_text
 from .models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
 from .widgets.pad import PAD_JS
 
@@ -255,5 +255,5 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
         raise CourseError(
             f"The page would have {len(page) / 1e6:.1f} MB, over {MAX_BYTES / 1e6:.0f}: the net is too big."
         )
-    save_atomically(path, lambda part: part.write_text(page, encoding="utf-8"))
+    save_text(path, page)
     return path

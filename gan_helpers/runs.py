@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from . import callbacks as cb
 from . import checkpoints, data, precision, recipes
+from .console import say
 from .errors import CourseError
-from .files import save_atomically
+from .files import save_text
 from .notebook import fast
 from .recipes import BUDGETS, RECIPES, Recipe
 from .threads import choose, cores, using
@@ -79,19 +81,20 @@ def train(
     folder = claim(data.at_home(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)
-    trainer = Trainer(recipe, images.images, device, labels=images.labels, class_names=images.class_names)
-    folder.mkdir(parents=True, exist_ok=True)
+    of_data = {"labels": images.labels, "class_names": images.class_names, "digest": images.digest}
+    trainer = Trainer(recipe, images.images, device, **of_data)
     with locked(folder):
+        claim(folder, recipe, resume)  # again: meanwhile another process may have finished a run there
         if resume:
             restore_newest(trainer, folder)
-        save_atomically(folder / KEPT, lambda part: part.write_text(recipe.to_json(), encoding="utf-8"))
+        save_text(folder / KEPT, recipe.to_json())
         pictures = cb.Tolerant(cb.Pictures(folder, seconds=save_every))
         if trainer.finished and trainer.step:
-            print(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
+            say(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
             if not (folder / "training.gif").exists():  # killed while it drew them
                 pictures.start(trainer), pictures.stop(trainer)
             return trainer
-        own = [cb.Slowdown(), *([cb.Progress()] if progress else [])]
+        own = [cb.Tolerant(beside) for beside in (cb.Slowdown(), *([cb.Progress()] if progress else []))]
         own.append(cb.Checkpoints(folder, save_every))  # before the judge, who may take his time
         if judge:
             own.append(cb.Tolerant(cb.Scores(folder, judge, score_every)))
@@ -111,7 +114,7 @@ def train(
                 checkpoints.save(trainer, folder)  # a callback failed or was interrupted: the state is whole
             raise
     if not trainer.finished:
-        print(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
+        say(f"Stopped at step {trainer.step:,}; all is saved in {folder}. Go on with --resume (resume=True).")
     return trainer
 
 
@@ -137,7 +140,8 @@ def choose_precision(trainer: Trainer) -> None:
         alike = trainer.recipe.but(name="", about="", seed=0, steps=0)  # what a run's speed does not depend on
         if precision.pays(alike, torch.get_num_threads()):
             trainer.use_bfloat16()
-            print("It computes in bfloat16, which is faster here; amp=False keeps float32.", file=sys.stderr)
+            with suppress(OSError):  # where nobody listens
+                print("It computes in bfloat16, which is faster here; amp=False keeps float32.", file=sys.stderr)
 
 
 def recipe_of(folder: Path) -> Recipe:
@@ -159,26 +163,51 @@ def recipe_of(folder: Path) -> Recipe:
 
 @contextmanager
 def locked(folder: Path):
-    """Inside, no other process may train in `folder`; the system frees the lock even of a killed process.
+    """Makes `folder`, where no other process may train inside; the system frees the lock even of a killed process.
+
+    Where the file system knows no locks (network folders, Google Drive) it says so, and goes on.
 
     Raises:
-        CourseError: another process holds it.
+        CourseError: another process holds it, or the folder cannot be written.
     """
-    with open(folder / ".lock", "w") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / ".lock", "a")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise CourseError(
+            f"{folder} cannot be written ({error.strerror or error}): choose another folder (--out)."
+        ) from None
+    with file:
         try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CourseError(f"Another process is training in {folder}: stop it, or choose another folder.") from None
-        except PermissionError:
-            raise CourseError(f"Another process is training in {folder}, or it is not writable.") from None
+            lock(file)
+        except OSError as error:
+            held = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what Linux, macOS and Windows say
+            if error.errno in held:
+                raise CourseError(
+                    f"Another process is training in {folder}: stop it, or choose another folder (--out)."
+                ) from None
+            data.banner(
+                f"{folder} lies where files cannot be locked ({error.strerror or error}): see to it that no other "
+                "process trains there."
+            )
         yield
+
+
+def lock(file) -> None:
+    """Lock an open file against other processes.
+
+    Raises:
+        OSError: another has it (EAGAIN, EACCES or EDEADLK), or the file system knows no locks.
+    """
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
@@ -209,12 +238,14 @@ def restore_newest(trainer: Trainer, folder: Path) -> None:
     """Restore the newest checkpoint of a folder that can be read; each damaged one is named. None at all: start anew.
 
     Raises:
-        CourseError: there are checkpoints, and none can be read.
+        CourseError: there are checkpoints, and none can be read, or the run has seen other images.
     """
     problems = []
     for path in checkpoints.candidates(folder):
         try:
             checkpoints.restore(trainer, path)
+        except checkpoints.OtherImages:
+            raise
         except CourseError as error:
             problems.append(str(error))
             continue
@@ -222,4 +253,7 @@ def restore_newest(trainer: Trainer, folder: Path) -> None:
             data.banner(f"{problems[0]} Going on from {path.name}, step {trainer.step:,}.")
         return
     if problems:
-        raise CourseError("No checkpoint can be read: " + " ".join(problems))
+        raise CourseError(
+            f"No checkpoint can be read: {' '.join(problems)} Put back a copy of one, or train anew in another folder "
+            "(--out)."
+        )

@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from . import data, models, precision
 from .augment import diff_augment, flip
-from .errors import CourseError
+from .errors import CourseError, out_of_memory
 from .losses import LOSSES, gradient_penalty, r1_penalty
+from .models.blocks import frozen
 from .recipes import Recipe
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
@@ -30,6 +31,10 @@ COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losse
 
 class Diverged(CourseError):
     """A loss or a weight is no longer a finite number."""
+
+
+class OutOfMemory(CourseError):
+    """A step needs more memory than there is."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -55,6 +60,13 @@ def derive_seed(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
+def budget_in_steps(recipe: Recipe, count: int) -> int | None:
+    """The steps that a recipe wants of `count` images; None where its budget is in minutes."""
+    if recipe.steps is not None or recipe.epochs is None:
+        return recipe.steps
+    return math.ceil(recipe.epochs * count / (recipe.batch_size * recipe.d_steps))
+
+
 def carry(x: Tensor, device: torch.device) -> Tensor:
     """x on the device; to CUDA through pinned memory, as a copy from any other waits for all that is queued there."""
     return x.pin_memory().to(device, non_blocking=True) if (x.is_cpu and device.type == "cuda") else x.to(device)
@@ -78,7 +90,7 @@ class Batches:
         self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
         self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
         some = images[:: max(1, len(images) // 64)]
-        self.fingerprint = f"{len(images)} images, {zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"
+        self.pixels = f"{zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"  # as this machine decodes them
         self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
         self.home = torch.device("cpu")  # of images, orders and labels
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
@@ -198,6 +210,7 @@ class Trainer:
             `untimed`, above all scoring: a run must not be shorter, or decay sooner, because somebody judges it.
         history: column name → list of floats, one for each step.
         class_names: names of the classes that the recipe uses, in label order; () if it uses none.
+        digest: of the images' source (`ImageSet.digest`); "": these pixels are the source.
         bfloat16: whether it computes so on the CPU.   threads: the number that its checkpoint keeps, or None.
 
     Raises:
@@ -206,7 +219,7 @@ class Trainer:
 
     def __init__(
         self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32,
-        labels: np.ndarray | None = None, class_names: tuple[str, ...] = (),
+        labels: np.ndarray | None = None, class_names: tuple[str, ...] = (), digest: str = "",
     ) -> None:  # fmt: skip
         wanted = (recipe.channels, recipe.image_size, recipe.image_size)
         if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
@@ -226,7 +239,7 @@ class Trainer:
             self.class_names = class_names or tuple(map(str, range(there)))
         else:
             self.class_names, labels = (), None
-        self.recipe, self.device, self.dtype = recipe, pick_device(device), dtype
+        self.recipe, self.device, self.dtype, self.digest = recipe, pick_device(device), dtype, digest
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
         with self.seeded(0xB1D):
             self.generator = self.place(models.build_generator(recipe))
@@ -260,14 +273,9 @@ class Trainer:
         self._began = 0.0  # when this run would have begun, had it never been interrupted
         self.scores, self.score_name = [], "distance"  # (step, value) pairs, where somebody judges as it trains
         self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
-        if recipe.steps is not None:
-            self.total_steps = recipe.steps
-        elif recipe.epochs is not None:
-            self.total_steps = math.ceil(recipe.epochs * len(images) / (recipe.batch_size * recipe.d_steps))
-        else:
-            self.total_steps = None  # the budget is in minutes
-            if recipe.minutes is None:
-                raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
+        self.total_steps = budget_in_steps(recipe, len(images))
+        if self.total_steps is None and recipe.minutes is None:
+            raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
 
     def rate(self, lr: float) -> float | Tensor:
         """A learning rate as the optimiser wants it: on CUDA a tensor, so that it can change in place."""
@@ -332,6 +340,26 @@ class Trainer:
         self.between_steps = True
         return row
 
+    @contextmanager
+    def telling_memory(self):
+        """Inside, too little memory is an error that a person can put right.
+
+        Raises:
+            OutOfMemory: on whatever device the run is.
+        """
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            r = self.recipe
+            raise OutOfMemory(
+                f"Out of memory on {self.device} at step {self.step + 1:,}: the recipe '{r.name}' has "
+                f"batch_size={r.batch_size}, g_width={r.g_width}, d_width={r.d_width}, image_size={r.image_size}. "
+                f"End other programs and resume; or start in a new folder with --set batch_size="
+                f"{max(2, r.batch_size // 2)}, or half the widths."
+            ) from None
+
     def update(self, batches: list[tuple[Tensor, Tensor | int | None]]) -> Tensor:
         """D's updates, one for each batch (uint8 (N, C, S, S), classes), and G's; returns what `train_step` does."""
         r = self.recipe
@@ -393,14 +421,13 @@ class Trainer:
 
     def update_generator(self, fake: Tensor, y: Tensor | int | None = None) -> Tensor:
         """One G step through the updated D, which is frozen: nobody would use the gradient of its weights."""
-        self.discriminator.requires_grad_(False)
-        with self.autocast:
-            logits, kinds = self.judge(self.disguise(fake), y)
-        loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
-        if self.recipe.labels == "acgan":
-            loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
-        self.descend(self.g_optimizer, loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator):
+            with self.autocast:
+                logits, kinds = self.judge(self.disguise(fake), y)
+            loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
+            if self.recipe.labels == "acgan":
+                loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
+            self.descend(self.g_optimizer, loss)
         return loss
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -413,22 +440,35 @@ class Trainer:
         """Both rates fall linearly to 0 over the last `decay` share of the run."""
         r = self.recipe
         if r.decay:
-            left = min(1.0, (1 - self.progress) / r.decay)
             for optimizer, lr in ((self.g_optimizer, r.g_lr), (self.d_optimizer, r.d_lr)):
-                group = optimizer.param_groups[0]
-                if isinstance(group["lr"], Tensor):
-                    group["lr"].fill_(lr * left)
-                else:
-                    group["lr"] = lr * left
+                self.set_rate(optimizer, lr * self.rate_left())
+
+    def rate_left(self, progress: float | None = None) -> float:
+        """The share of both rates that is left, here or at some other progress."""
+        done, decay = self.progress if progress is None else progress, self.recipe.decay
+        return min(1.0, (1 - done) / decay) if decay else 1.0
+
+    @staticmethod
+    def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+        """Change a rate where it lies: a recorded step would never see a float put in the place of its tensor."""
+        group = optimizer.param_groups[0]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(lr)
+        else:
+            group["lr"] = lr
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
     @property
     def progress(self) -> float:
         """Share of the budget that is used, 0 to 1."""
-        if self.total_steps is None:
-            return min(1.0, self.seconds / (60 * self.recipe.minutes)) if self.recipe.minutes else 1.0
-        return min(1.0, self.step / self.total_steps) if self.total_steps else 1.0
+        return self.progress_in(self.recipe, self.total_steps)
+
+    def progress_in(self, recipe: Recipe, steps: int | None) -> float:
+        """The share that would be used of another recipe's budget of `steps`, or None and its minutes."""
+        if steps is None:
+            return min(1.0, self.seconds / (60 * recipe.minutes)) if recipe.minutes else 1.0
+        return min(1.0, self.step / steps) if steps else 1.0
 
     @property
     def finished(self) -> bool:
@@ -474,14 +514,15 @@ class Trainer:
         Each callback has `start(trainer)`, `step(trainer)` and `stop(trainer)`.
 
         Raises:
-            Diverged: a loss is no longer finite.
+            Diverged: a loss is no longer finite.   OutOfMemory: a step is too large for the device.
         """
         with Interrupt() as interrupt:
             for callback in callbacks:
                 callback.start(self)
             self._began = time.perf_counter() - self.seconds
             while not (self.finished or interrupt.asked):
-                self._on_device.append(self.train_step())
+                with self.telling_memory():
+                    self._on_device.append(self.train_step())
                 self.seconds = time.perf_counter() - self._began
                 if self.step % 50 == 0 or self.device.type == "cpu":  # elsewhere it would wait for the device
                     self.flush()
@@ -503,7 +544,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         self.asked, self.old = False, {}
         if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
-            self.old = {s: signal.signal(s, self.ask) for s in (signal.SIGINT, signal.SIGTERM)}
+            ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not None]
+            self.old = {s: signal.signal(s, self.ask) for s in ours}  # a host's in C could not be put back
         return self
 
     def ask(self, *_) -> None:

@@ -21,6 +21,7 @@ from jupytext.combine import combine_inputs_with_outputs
 from nbformat import NotebookNode
 
 from .errors import CourseError, nearest, speak_anyway
+from .files import save_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PERCENT = {"extension": ".py", "format_name": "percent"}
@@ -105,9 +106,7 @@ def write(path: Path, notebook: NotebookNode) -> None:
         text = nbformat.writes(clean(notebook)) + "\n"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".part-{path.name}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        save_text(path, text)
 
 
 def processor_seconds() -> float:
@@ -246,7 +245,7 @@ def address(names=(), root: Path = ROOT, check: bool = False) -> list[str]:
     if new != old:
         found.append("README.md: an address is not pyproject.toml's.")
         if not check:
-            readme.write_text(new, encoding="utf-8")
+            save_text(readme, new)
     return found
 
 

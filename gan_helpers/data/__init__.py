@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..console import say
 from ..errors import CourseError, nearest
 from .layout import normal
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"  # embedded sets and shipped generators
+CHECKOUT = (ROOT / "pyproject.toml").exists()  # or else the package was installed somewhere, without its data
+WITHOUT_DATA = "" if CHECKOUT else (
+    f"The course was installed into {ROOT} without its data sets, networks and generators: get the whole repository, "
+    "and in its folder run pip install -e ."
+)  # fmt: skip
 
 
 def cache_dir() -> Path:
-    """Where downloads and decoded images are kept: `data/cache`, or `$GAN_HELPERS_CACHE`."""
-    return Path(os.environ.get("GAN_HELPERS_CACHE") or DATA / "cache").expanduser()
+    """Where downloads and decoded images are kept: `$GAN_HELPERS_CACHE`, or `data/cache` in the course's folder.
+
+    Where the course is installed without that folder, it is the user's cache folder.
+    """
+    named = os.environ.get("GAN_HELPERS_CACHE") or (DATA / "cache" if CHECKOUT else user_cache() / "gan-helpers")
+    return Path(named).expanduser()
+
+
+def user_cache() -> Path:
+    """Where this system keeps what programs can make again."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,8 @@ class ImageSet:
         licence: what may be done with them.
         shareable: whether real images of this set may be shown in public (never true for CelebA).
         note: a sentence that every user must see (a banner), or "".
+        digest: of the source's bytes, in hex: the same on every machine, which decoded or resized pixels are not; ""
+            where these pixels are the source.
     """
 
     images: np.ndarray
@@ -46,6 +68,7 @@ class ImageSet:
     licence: str = ""
     shareable: bool = False
     note: str = ""
+    digest: str = ""
 
     def __post_init__(self) -> None:
         """Raises CourseError where labels or a column are not one for each image."""
@@ -63,6 +86,10 @@ class ImageSet:
         classes = f", {len(self.class_names)} classes" if self.class_names else ""
         columns = f", attributes {', '.join(self.attributes)}" if self.attributes else ""
         return f"ImageSet({self.name}: {n:,} images, {c}x{h}x{w}{classes}{columns})"
+
+    def content(self) -> str:
+        """`digest`, or where there is none the SHA-256 of the pixels, in hex."""
+        return self.digest or digest_of(self.images)
 
     def resized(self, image_size: int, channels: int) -> ImageSet:
         """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes.
@@ -84,7 +111,7 @@ class ImageSet:
             x = x.float().expand(-1, channels, -1, -1)
             x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
             out[start : start + 1024] = x.round().clamp(0, 255).to(torch.uint8).numpy()
-        return replace(self, images=out)
+        return replace(self, images=out, digest=self.content())
 
     def only(self, class_name: str) -> ImageSet:
         """The images of one class.
@@ -102,7 +129,8 @@ class ImageSet:
         """Some of the images under another name; `rows` are indices, or bool (N,)."""
         labels = None if self.labels is None else self.labels[rows]
         attributes = {k: v[rows] for k, v in self.attributes.items()}
-        return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name)
+        digest = self.digest and digest_of(self.digest.encode(), np.arange(len(self), dtype=np.int64)[rows])
+        return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name, digest=digest)
 
 
 def checked_labels(labels: np.ndarray, count: int) -> np.ndarray:
@@ -185,7 +213,7 @@ def load(
             if fallback is None:
                 raise
             found = load(fallback, split=split)
-            print(error)
+            say(str(error))
             found = replace(found, note=f"{name} could not be downloaded: this is the embedded set '{fallback}'.")
     elif name and (path := at_home(name)).exists():
         from . import folder
@@ -230,6 +258,15 @@ def at_home(name: str | Path) -> Path:
 SPLITS = ("train", "held-out", "choose", "report")
 HELD_OUT = 0.9  # the rank from which an image is held out
 ENOUGH, CHOOSE = 4000, 2000  # held-out images from which a fifth is spared to choose by; else training images that do
+
+
+def digest_of(*parts: bytes | np.ndarray) -> str:
+    """The SHA-256 of bytes and of arrays (N, …), which may lie on disk, in hex."""
+    digest = hashlib.sha256()
+    for part in parts:
+        for block in [part] if isinstance(part, bytes) else (part[i : i + 1024] for i in range(0, len(part), 1024)):
+            digest.update(np.ascontiguousarray(block) if isinstance(block, np.ndarray) else block)
+    return digest.hexdigest()
 
 
 def rank(content: bytes | np.ndarray) -> float:
@@ -285,4 +322,4 @@ def rows_of(split: str, ranks: np.ndarray, held: np.ndarray | None = None) -> np
 
 def banner(text: str) -> None:
     """Print a line that cannot be overlooked."""
-    print(f"{'!' * 8} {text} {'!' * 8}")
+    say(f"{'!' * 8} {text} {'!' * 8}")

@@ -20,10 +20,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from ..console import bar
 from ..errors import CourseError
-from . import ImageSet, cache_dir
+from . import ImageSet, cache_dir, digest_of
 from .embedded import FASHION
 from .folder import VERSION, cannot_write, decode_many, read_cache, write_cache, zip_opener
 
@@ -84,6 +84,7 @@ def _idx_set(name: str, split: str, classes: tuple[str, ...], **card: str) -> Im
         return [images[:, None]], len(images), (1, *images.shape[1:]), {"labels": labels.astype(np.int64)}
 
     title, images, table = _cached(name, split, split, make)
+    card["digest"] = _source(name, split)
     return ImageSet(images, title, table["labels"], classes, shareable=True, **card)
 
 
@@ -106,6 +107,7 @@ def cifar10(split: str = "train") -> ImageSet:
 
     title, images, table = _cached("cifar10", split, split, make)
     card = {"origin": "CIFAR-10 (Krizhevsky 2009)", "licence": "none stated; photos from the web"}
+    card["digest"] = _source("cifar10", split)
     return ImageSet(images, title, table["labels"], tuple(table["classes"].tolist()), **card)
 
 
@@ -143,6 +145,7 @@ def celeba(split: str = "train") -> ImageSet:
     begin, end = np.searchsorted(table["parts"], bounds)
     values = dict(zip(table["columns"].tolist(), table["values"][begin:end].T, strict=True))
     card = {"origin": "CelebA (Liu et al. 2015)", "licence": "non-commercial research only; images of real people"}
+    card["digest"] = _source("celeba", split)
     return ImageSet(images[begin:end], title, attributes=values, **card)
 
 
@@ -155,6 +158,11 @@ def _cached(name: str, split: str, part: str, make: Callable[[], tuple]) -> tupl
     if read_cache(target) is None:
         write_cache(target, *make())
     return name if split == "train" else f"{name}-{split}", *read_cache(target)
+
+
+def _source(name: str, split: str) -> str:
+    """The digest of a split: of what its files' bytes are known to be."""
+    return digest_of(repr((name, split, SOURCES[name][1])).encode())
 
 
 def _files(name: str, files: list[str]) -> list[Path]:
@@ -225,11 +233,12 @@ def _stream(url: str, part: Path, start: int) -> None:
         total = start + int(answer.headers.get("Content-Length") or 0)
         if shutil.disk_usage(part.parent).free < total - start:
             raise cannot_write(part.parent, OSError(errno.ENOSPC, ""), total - start)
-        bar = tqdm(total=total or None, initial=start, unit="B", unit_scale=True, desc=part.stem, mininterval=0.5)
-        with open(part, "ab" if start else "wb") as file, bar:
+        options = {"unit": "B", "unit_scale": True, "desc": part.stem, "mininterval": 0.5}
+        progress = bar(total=total or None, initial=start, **options)
+        with open(part, "ab" if start else "wb") as file, progress:
             while block := answer.read(2**18):
                 file.write(block)
-                bar.update(len(block))
+                progress.update(len(block))
             if file.tell() < total:
                 raise OSError(f"the connection was cut after {file.tell():,} of {total:,} bytes")
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
 
 import numpy as np
 
 from ..errors import CourseError
-from . import DATA, ImageSet, ranks, rows_of
+from . import DATA, WITHOUT_DATA, ImageSet, digest_of, ranks, rows_of
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-def _read(name: str, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Every array of `data/<name>`; a missing or damaged file (zip checksums) becomes a CourseError."""
+def _read(name: str, keys: tuple[str, ...]) -> tuple[dict[str, np.ndarray], str]:
+    """Every array of `data/<name>`, and the file's digest; missing or damaged (zip checksums), it is a CourseError."""
     path = DATA / name
     try:
-        with np.load(path, allow_pickle=False) as file:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-        return {key: arrays.pop(key) for key in keys} | arrays
+        return {key: arrays.pop(key) for key in keys} | arrays, digest_of(content)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         state = "is damaged" if path.exists() else "is missing"
-        raise CourseError(f"{path} {state} ({error}). Get it back with: git checkout -- data/{name}") from error
+        cure = WITHOUT_DATA or f"Get it back with: git checkout -- data/{name}"
+        raise CourseError(f"{path} {state} ({error}). {cure}") from error
 
 
 def part(images: ImageSet, split: str) -> ImageSet:
@@ -42,7 +45,7 @@ def faces() -> ImageSet:
     Columns: bool `glasses`, `beard`, `smile`, `long_hair`; str `style`, `skin`, `hair`, `hair_color`, `eyes`, `mouth`,
     `beard_kind`, `glasses_kind`, `clothes`, `clothes_color`, `background`. Drawn by `data/draw_faces.py`.
     """
-    table = _read("faces.npz", ("index", "palette"))
+    table, digest = _read("faces.npz", ("index", "palette"))
     index, palette = table.pop("index"), table.pop("palette")  # (N, 64, 64), (N, 3, K)
     images = np.empty((len(index), 3, *index.shape[1:]), np.uint8)
     for image, plane, colours in zip(images, index, palette, strict=True):
@@ -57,12 +60,13 @@ def faces() -> ImageSet:
         origin="drawn with DiceBear, from Personas by Draftbit and ToonHead by Johan Melin, changed (data/README.md)",
         licence="CC BY 4.0",
         shareable=True,
+        digest=digest,
     )
 
 
 def fashion() -> ImageSet:
     """10,000 real Fashion-MNIST training images, 1,000 a class: uint8 (10000, 1, 28, 28), labels int64 0..9."""
-    arrays = _read("fashion.npz", ("images", "labels"))
+    arrays, digest = _read("fashion.npz", ("images", "labels"))
     return ImageSet(
         arrays["images"],
         "fashion",
@@ -71,4 +75,5 @@ def fashion() -> ImageSet:
         origin="Fashion-MNIST training split by Zalando Research, 1,000 images of each class (data/README.md)",
         licence="MIT",
         shareable=True,
+        digest=digest,
     )

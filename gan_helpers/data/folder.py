@@ -26,11 +26,11 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
 
+from ..console import bar
 from ..errors import CourseError
 from ..files import move
-from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, check_shape, held_out, rank, rows_of
+from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, check_shape, digest_of, held_out, rank, rows_of
 from .layout import layout_of, printable
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
@@ -131,7 +131,7 @@ def decode_many(
     rest, pool = iter(chunks), ThreadPoolExecutor(workers)  # threads, because Pillow decodes without the GIL
     try:
         waiting = deque(pool.submit(work, chunk) for chunk in islice(rest, 4 * workers))
-        with tqdm(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as bar:
+        with bar(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as progress:
             for chunk in chunks:
                 results = waiting.popleft().result()
                 waiting.extend(pool.submit(work, following) for following in islice(rest, 1))
@@ -139,7 +139,7 @@ def decode_many(
                 good = [r for r in results if not isinstance(r, str)]
                 if good:
                     yield np.stack(good)
-                bar.update(len(chunk))
+                progress.update(len(chunk))
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -252,6 +252,7 @@ def open_folder(
             raise CourseError(f"No images in '{path}'.{only} Looked for: {', '.join(sorted(EXTENSIONS))}.")
         layout = layout_of(sorted(stamps), opener, path.name)
         everything, labels, names, notes = layout.names, layout.labels, layout.names, [*layout.notes]
+        content = {}  # name → what its bytes are
         if split:
             ranks, held = file_ranks(path, everything, stamps, opener), layout.held
             if held is None:
@@ -259,6 +260,7 @@ def open_folder(
                 if kept := len({*labels[(ranks >= HELD_OUT) & ~held]} if labels is not None else ()):
                     notes.append(f"All images of {kept:,} small classes of {path.name} would be held out: one trains.")
             names = [name for name, mine in zip(everything, rows_of(split, ranks, held), strict=True) if mine]
+            content = dict(zip(everything, ranks, strict=True))
         if not names:
             many, use = ("all are", "train on") if split == "train" else ("none is", "score by")
             raise CourseError(
@@ -301,7 +303,9 @@ def open_folder(
     notes += [f"{len(broken):,} broken images left out of {path.name}."] if broken else []
     notes += [f"Not read in {path.name}, because they are no images: {others}."] if others else []
     title = apart(path.stem) if split in (None, "train") else f"{apart(path.stem)}-{split}"
-    return ImageSet(images, title, labels, classes, origin=str(path), licence="yours to know", note=" ".join(notes))
+    digest = digest_of(np.array([content[name] for name in names if name not in broken])) if content else ""
+    card = {"origin": str(path), "licence": "yours to know", "note": " ".join(notes), "digest": digest}
+    return ImageSet(images, title, labels, classes, **card)
 
 
 def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
@@ -348,7 +352,7 @@ def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np
         found = np.load(kept, allow_pickle=False)
         if found.shape == (len(names),):
             return found
-    found = np.array([one(name) for name in tqdm(names, desc="reading images", unit="image", delay=3)])
+    found = np.array([one(name) for name in bar(names, desc="reading images", unit="image", delay=3)])
     with contextlib.suppress(CourseError), atomic(kept) as file:
         np.save(file, found)
     return found

@@ -270,10 +270,11 @@ def check_init(answer) -> str:
 def sample(generator: nn.Module, z: Tensor) -> Tensor:
     training = generator.training
     generator.eval()
-    with torch.no_grad():
-        images = generator(z)
-    generator.train(training)
-    return images
+    try:
+        with torch.no_grad():
+            return generator(z)
+    finally:
+        generator.train(training)
 
 
 @exercise(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .. import data
-from ..files import save_atomically
+from ..files import save_text
 from .cases import CASES, Case
 
 RESULTS = data.ROOT / "benchmarks" / "results" / "failures.txt"
@@ -87,7 +87,7 @@ def save(rows: list[Row]) -> None:
     about = f"{platform.machine()}, 1 thread, PyTorch {torch.__version__}; one value for each seed from 0"
     columns = "case | what is measured | arm | made by | values | shown beyond seed spread | CPU seconds a run"
     text = "\n".join([about, columns, *map(str, rows)]) + "\n"
-    save_atomically(RESULTS, lambda part: part.write_text(text, encoding="utf-8"))
+    save_text(RESULTS, text)
 
 
 def record(name: str) -> str:
