@@ -14,8 +14,9 @@ from gan_helpers.evaluation import Score
 from gan_helpers.recipes import RECIPES
 
 SCORE = Score(
-    "frechet", 12.3, 0.4, 3, 1000, "faces-held-out, 1,000 images abcd1234", "faces-net", "12345678", "none", 1.5, "x"
-)
+    "frechet", 12.3, 0.4, 3, 1000, "faces-held-out, 1,000 images abcd1234", "faces-net", "12345678", "none", 1.5, "x",
+    "64x64 colour",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +33,7 @@ def test_a_score_prints_its_whole_protocol_as_one_line():
         "faces-held-out",
         "abcd1234",
         "12345678",
+        "64x64 colour",
     ):
         assert part in text
     assert SCORE.day in text and "\n" not in text
@@ -62,6 +64,7 @@ def test_scores_of_one_protocol_compare():
         ({"weights": "87654321"}, "weights"),
         ({"resize": "bilinear"}, "resize bilinear against none"),
         ({"metric": "kernel"}, "metric kernel against frechet"),
+        ({"pixels": "64x64 grey"}, "pixels 64x64 grey against 64x64 colour"),
     ],
 )
 def test_scores_of_unlike_protocols_do_not(change, words):
@@ -80,15 +83,15 @@ def files(tmp_path):
     """Real faces that stand for samples: good ones, noisy ones, and copies of training images."""
     train, held_out = data.load("faces"), data.load("faces", split="held-out")
     rng = np.random.default_rng(0)
-    noisy = (held_out.images[:300].astype(int) + rng.integers(-40, 41, (300, 3, 64, 64))).clip(0, 255).astype(np.uint8)
-    for name, images in {"good": held_out.images[:300], "noisy": noisy, "copies": train.images[5000:5300]}.items():
+    noisy = (held_out.images[:400].astype(int) + rng.integers(-40, 41, (400, 3, 64, 64))).clip(0, 255).astype(np.uint8)
+    for name, images in {"good": held_out.images[:400], "noisy": noisy, "copies": train.images[5000:5400]}.items():
         np.save(tmp_path / f"{name}.npy", images.transpose(0, 2, 3, 1))
     return tmp_path
 
 
 def test_scores_know_noise_and_copies_and_come_with_a_floor(files):
     scores = {
-        name: evaluation.evaluate(files / f"{name}.npy", "faces", progress=False)
+        name: evaluation.evaluate(files / f"{name}.npy", "faces", network="faces-net", progress=False)
         for name in ("good", "noisy", "copies")
     }
     distance = {name: s["frechet"] for name, s in scores.items()}
@@ -96,15 +99,15 @@ def test_scores_know_noise_and_copies_and_come_with_a_floor(files):
     assert distance["copies"].value < 3 * distance["copies"].floor  # the distance likes copies as it likes real images
     assert scores["copies"]["copying"].value == 1 and scores["good"]["copying"].value < 0
     first = distance["good"]
-    assert first.draws == 1 and first.spread is None and first.n == 300 and "1,000 images" in first.reference
+    assert first.draws == 1 and first.spread is None and first.n == 400 and "1,000 images" in first.reference
 
 
 def test_a_generator_is_scored_on_fresh_draws():
-    scores = evaluation.evaluate("dcgan-faces", "faces", n=100, draws=2, progress=False)
+    scores = evaluation.evaluate("dcgan-faces", "faces", n=400, network="faces-net", draws=2, progress=False)
     assert list(scores) == list(evaluation.DEFAULT)
-    assert all(s.draws == 2 and s.spread is not None and s.n == 100 for s in scores.values())
+    assert all(s.draws == 2 and s.spread is not None and s.n == 400 for s in scores.values())
     assert scores["frechet"].spread > 0 and scores["frechet"].value > scores["frechet"].floor
-    again = evaluation.evaluate("dcgan-faces", "faces", n=100, draws=2, progress=False)
+    again = evaluation.evaluate("dcgan-faces", "faces", n=400, network="faces-net", draws=2, progress=False)
     assert again["frechet"].value == pytest.approx(scores["frechet"].value, rel=1e-4)
 
 
@@ -128,7 +131,9 @@ def test_the_command_prints_a_table_and_writes_json(files, capsys):
         "--data",
         "faces",
         "--n",
-        "200",
+        "390",
+        "--features",
+        "faces-net",
         "--metrics",
         metrics,
         "--out",
@@ -141,7 +146,7 @@ def test_the_command_prints_a_table_and_writes_json(files, capsys):
     found = json.loads(out.read_text())
     assert (
         set(found) == set(evaluation.METRICS)
-        and found["frechet"]["n"] == 200
+        and found["frechet"]["n"] == 390
         and found["frechet"]["name"] == "FD(faces-net)"
     )
 
@@ -149,7 +154,7 @@ def test_the_command_prints_a_table_and_writes_json(files, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["good.npy", "--data", "faces", "--n", "301"], "holds 300 images, and n is 301"),
+        (["good.npy", "--data", "faces", "--n", "401"], "holds 400 images, and n is 401"),
         (["good.npy", "--data", "faces", "--n", "5"], "too few"),
         (["good.npy", "--data", "faces", "--n", "0"], "too few"),
         (["good.npy", "--data", "faces", "--draws", "0"], "draws must be at least 1"),
@@ -167,7 +172,8 @@ def test_bad_arguments_are_told_in_one_line(arguments, words, files, capsys):
     np.save(files / "floats.npy", np.zeros((20, 8, 8, 3)))
     (files / "text.npy").write_text("hello")
     source = files / arguments[0]
-    assert main(["evaluate", str(source) if source.suffix else arguments[0], *arguments[1:]]) == 1
+    network = [] if "--features" in arguments else ["--features", "faces-net"]
+    assert main(["evaluate", str(source) if source.suffix else arguments[0], *arguments[1:], *network]) == 1
     told = capsys.readouterr().err
     assert words in told and "Traceback" not in told
 
@@ -291,8 +297,8 @@ def test_a_run_is_saved_before_it_is_judged_and_when_the_judge_is_interrupted(tm
 
 
 def test_a_judge_prefers_faces_to_noise():
-    judge = evaluation.Judge("faces", n=200)
-    assert judge.name == "FD(faces-net)"
+    judge = evaluation.Judge("faces", "faces-net", n=200, image_size=64)
+    assert judge.name == "KD(faces-net)"
     trained = checkpoints.load_generator("dcgan-faces")
     untrained = runs.Trainer(trained.recipe, data.load("faces").images[:16]).generator
     assert judge(trained) < judge(untrained)

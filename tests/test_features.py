@@ -168,7 +168,7 @@ def test_shipped_networks_know_their_held_out_images(name, least):
 
 
 def test_each_set_has_its_network():
-    found = [features.default_for(*pair) for pair in (("faces", 3), ("holiday.zip", 3), ("digits.zip", 1))]
+    found = [features.own_of(*pair) for pair in (("faces", 3), ("holiday.zip", 3), ("digits.zip", 1))]
     assert found == ["faces-net", "cifar10-net", "fashion-net"] and set(found) <= set(features.shipped())
 
 

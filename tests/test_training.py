@@ -373,8 +373,17 @@ def test_a_diverged_run_keeps_the_last_good_state(tmp_path):
 
 def test_extra_d_steps_use_fresh_data_and_no_graph(monkeypatch):
     trainer, seen = Trainer(TINY.but(d_steps=3), IMAGES, "cpu"), []
-    real_batch, forward = trainer.real_batch, trainer.generator.forward
-    monkeypatch.setattr(trainer, "real_batch", lambda i: seen.append(i) or real_batch(i))
+    batches, forward = trainer.batches, trainer.generator.forward
+
+    class Watched:
+        def __getitem__(self, i):
+            seen.append(i)
+            return batches[i]
+
+        def __getattr__(self, name):
+            return getattr(batches, name)
+
+    monkeypatch.setattr(trainer, "batches", Watched())
     graphs = []
     monkeypatch.setattr(trainer.generator, "forward", lambda z: graphs.append(torch.is_grad_enabled()) or forward(z))
     trainer.train_step()
