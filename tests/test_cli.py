@@ -196,4 +196,4 @@ def test_shipped_generators_are_small_and_carry_a_card():
         assert {"recipe", "overrides", "minutes", "machine", "data", "licence", "limits"} <= generator.card.keys()
         images, r = generate(generator, draw_z(20, generator.latent_dim)), generator.recipe
         assert images.shape[1:] == (r.channels, r.image_size, r.image_size) and images.std(0).mean() > 0.1
-    assert sum(path.stat().st_size for path in checkpoints.shipped().values()) <= 40_000_000
+    assert sum(path.stat().st_size for path in checkpoints.shipped().values()) <= 48_000_000
