@@ -18,11 +18,11 @@ help:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "Installing PyTorch and the course into .venv/ (some minutes, once) ..."
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[judge]"
 	@touch $@
 
 .venv/installed-test: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable ".[test,faces]"
+	$(BIN)/python -m pip install --quiet --editable ".[test,faces,judge]"
 	@touch $@
 
 lab: .venv/installed

@@ -281,12 +281,18 @@ class Scores(Callback):
         name, old = read_scores(self.folder)
         self.scores = [pair for pair in old if name == self.judge.name and pair[0] <= trainer.step]
         trainer.scores, trainer.score_name = self.scores, self.judge.name
-        self.due = trainer.progress
+        self.most = min(getattr(self.judge, "most", 10**9), 10**9)
+        self.wait(trainer)
+
+    def wait(self, trainer: Trainer) -> None:
+        """Cut the run into `most` parts: the next score is due at the end of this one, the last at the run's end."""
+        part = math.floor(trainer.progress * self.most)
+        self.due = next(k / self.most for k in (part, part + 1, part + 2) if k / self.most > trainer.progress)
 
     def step(self, trainer: Trainer) -> None:
         """Score at every `every`-th step, but no oftener than the judge is worth: `most` times a run."""
         if trainer.step % self.every == 0 and trainer.progress >= self.due:
-            self.due = trainer.progress + 1 / getattr(self.judge, "most", math.inf)
+            self.wait(trainer)
             self.score(trainer)
 
     def score(self, trainer: Trainer) -> None:

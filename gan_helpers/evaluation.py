@@ -158,9 +158,10 @@ def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, 
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise CourseError(f"{path} is no array of images that can be read ({error}).") from None
-        if array.ndim != 4 or array.shape[3] not in (1, 3) or array.dtype != np.uint8 or not len(array):
+        square = array.ndim == 4 and array.shape[1] == array.shape[2] and array.shape[3] in (1, 3)
+        if not square or array.dtype != np.uint8 or not len(array):
             raise CourseError(
-                f"{path} must hold uint8 images (N, H, W, 1 or 3), as the command sample writes; it holds "
+                f"{path} must hold square uint8 images (N, S, S, 1 or 3), as the command sample writes; it holds "
                 f"{array.dtype} {array.shape}."
             )
         return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)
@@ -329,10 +330,11 @@ def evaluate(
         raise CourseError(f"{subject} holds {limit:,} images, and n is {n:,}: give a smaller n.")
     if reference.few(n):
         if "frechet" in (metrics or ()):
+            own = features.own_of(images, channels)
+            other = f", or a network with fewer features such as {own}" if extractor.name != own else ""
             raise CourseError(
                 f"The Fréchet distance through {extractor.name} needs at least {2 * extractor.width:,} images on both "
-                f"sides, twice its features; here are {n:,} and {len(real_set):,}. Take the kernel distance, or a "
-                f"network with fewer features such as {features.own_of(images, channels)}."
+                f"sides, twice its features; here are {n:,} and {len(real_set):,}. Take the kernel distance{other}."
             )
         metrics = metrics or tuple(name for name in DEFAULT if name != "frechet")
     metrics = metrics or DEFAULT

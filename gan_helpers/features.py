@@ -362,6 +362,8 @@ def imagenet_state() -> tuple[dict[str, Tensor], str]:
         with contextlib.suppress(safetensors.SafetensorError, OSError):
             return safetensors.torch.load_file(kept), digest
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if not all(isinstance(tensor, Tensor) for tensor in state.values()):
+            raise TypeError("no table of tensors")
     except Exception as error:  # damaged files raise nearly anything
         raise CourseError(f"{path} holds no weights that can be read safely ({type(error).__name__}).") from None
     with contextlib.suppress(CourseError, OSError):

@@ -262,7 +262,8 @@ def open_folder(
             names = [name for name, mine in zip(everything, rows_of(split, ranks, held), strict=True) if mine]
             content = dict(zip(everything, ranks, strict=True))
         if not names:
-            many, use = ("all are", "train on") if split == "train" else ("none is", "score by")
+            whole = {"train": ("all are", "train on"), "choose": ("all are", "choose by")}
+            many, use = whole.get(split, ("none is", "score by"))
             raise CourseError(
                 f"'{path}' has {len(everything):,} images, of which {many} held out (about one in ten is, by its "
                 f"content): too few to {use}. Add images."
@@ -321,14 +322,15 @@ def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
         for name in sorted(stamps):
             try:
                 with opener(name) as file, Image.open(file, formats=FORMATS) as image:  # its header only
-                    size, grey = image.size, grey and image.mode in ("1", "L", "LA", "I", "F", "I;16", "I;16B")
+                    size, grey = image.size, grey and image.mode.partition(";")[0] in ("1", "L", "LA", "La", "I", "F")
             except Exception:  # open_folder tells about broken ones
                 continue
             first = first or (name, size)
             if size != first[1] or size[0] != size[1]:
+                pair = dict([first, (name, size)]).items()
+                told = " and ".join(f"{printable(n)} is {width}x{height}" for n, (width, height) in pair)
                 raise CourseError(
-                    f"Generated images to score must be squares of one size; in '{path}' {printable(first[0])} is "
-                    f"{first[1][0]}x{first[1][1]} and {printable(name)} is {size[0]}x{size[1]}. Make them alike first."
+                    f"Generated images to score must be squares of one size; in '{path}' {told}. Make them alike first."
                 )
     return open_folder(path, first[1][0] if first else 64, 1 if grey and first else 3, skip_broken=skip_broken)
 
@@ -336,25 +338,34 @@ def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
 def file_ranks(path: Path, names: list[str], stamps: dict, opener: Opener) -> np.ndarray:
     """`data.rank` (N,) of each file's bytes, read once and kept in the cache until the files change.
 
-    One that cannot be read ranks by its name: it is broken, and will be told as such.
+    One that cannot be read ranks by its name: it is broken, and will be told as such. Then nothing is kept, for it may
+    be readable the next time (permissions, a network disk).
     """
+    unread = []
 
     def one(name: str) -> float:
         try:
             with opener(name) as file:
                 return rank(file.read(MAX_ENTRY))
         except Exception:  # zipfile and the disk raise several kinds
+            unread.append(name)
             return rank(name.encode("utf-8", "surrogateescape"))
 
-    state = hashlib.sha256(repr((str(path), [(name, stamps[name]) for name in names])).encode()).hexdigest()[:16]
-    kept = cache_dir() / "folders" / f"ranks-{state}.npy"
+    which = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    state = hashlib.sha256(repr([(name, stamps[name]) for name in names]).encode()).hexdigest()[:16]
+    kept = cache_dir() / "folders" / f"ranks-{which}-{state}.npy"
     with contextlib.suppress(OSError, ValueError, EOFError):
         found = np.load(kept, allow_pickle=False)
         if found.shape == (len(names),):
             return found
     found = np.array([one(name) for name in bar(names, desc="reading images", unit="image", delay=3)])
-    with contextlib.suppress(CourseError), atomic(kept) as file:
-        np.save(file, found)
+    if not unread:
+        with contextlib.suppress(CourseError), atomic(kept) as file:
+            np.save(file, found)
+        for old in kept.parent.glob(f"ranks-{which}-*.npy"):  # of the same set before it changed
+            if old != kept:
+                with contextlib.suppress(OSError):
+                    old.unlink()
     return found
 
 
