@@ -531,7 +531,9 @@ def test_about_a_tenth_is_held_out_by_content_whatever_is_broken(tmp_path):
 
 
 def test_a_set_too_small_to_hold_any_out_says_so(photos):
-    with pytest.raises(CourseError, match="has 6 images, of which none is held out .about one in ten is, by its content"):
+    with pytest.raises(
+        CourseError, match="has 6 images, of which none is held out .about one in ten is, by its content"
+    ):
         load(photos, 8, split="held-out")
 
 
