@@ -173,7 +173,7 @@ SETS = {
     "faces": "Cartoon faces",
 }
 COLUMNS = (
-    "generator", "1000 x KD", "at the end", "FD", "precision", "recall", "own network: 1000 x KD", "parameters",
+    "generator", "1000 x KD", "FD", "precision", "recall", "own network: 1000 x KD", "parameters",
     "images seen", "images/s", "minutes",
 )  # fmt: skip
 NOTES = """\
@@ -182,8 +182,8 @@ a network trained on photographs of a thousand kinds of things, which never saw 
 drawings its eyes are weak); one column looks through the course's own small network, which was trained on them. ± is
 half the 95 % interval over five fresh draws of images from one training run: *one run* each, and another seed of
 training would move most of them further. Both sides come to the network in the generator's own size. FD is left out
-where fewer images than twice the features are at hand. *At the end* is KD where the run ended, if it did not end with
-what was kept. Images/s and minutes are of the whole run, without the scoring; runs that did not note them yet show no
+where fewer images than twice the features are at hand; *at the end* is KD where a run ended that did not end with what
+was kept. Images/s and minutes are of the whole run, without the scoring; runs that did not note them yet show no
 rate, and the minutes that they were planned for.
 
 **This is not the official FID**, which needs Inception's weights and 50,000 images. With a GPU, at the recipe's full
@@ -229,8 +229,7 @@ def row(name: str, found: dict) -> str:
     last = next(iter(found["last"].values()))["kernel"] if "last" in found else None
     cells = (
         f"[`{name}`](data/generators/{name}.md)",
-        interval(first["kernel"], 1000),
-        f"{1000 * last.value:.1f}" if last else "—",
+        interval(first["kernel"], 1000) + (f", at the end {1000 * last.value:.1f}" if last else ""),
         interval(first["frechet"]) if "frechet" in first else "—",
         *(f"{first[metric].value:.2f}" for metric in ("precision", "recall")),
         interval(others[0]["kernel"], 1000) if others else "—",
@@ -244,7 +243,7 @@ def row(name: str, found: dict) -> str:
 
 def protocol_line(score: evaluation.Score) -> str:
     """What a table's numbers depend on, and what real images score."""
-    floor = f"; real images among themselves {1000 * score.floor:.1f}" if score.floor is not None else ""
+    floor = f"; real images among themselves {abs(1000 * score.floor):.1f}" if score.floor is not None else ""
     return (
         f"- {score.name}: {score.draws} x {score.n:,} images against {score.reference.rpartition(' ')[0]}; network "
         f"{score.weights}, {score.resize}{floor}"
@@ -289,9 +288,10 @@ def main(argv: list[str] | None = None) -> int:
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
     speak_anyway()
     o = p.parse_args(argv)
-    names = o.names or list(MINUTES)
+    known = [*MINUTES, *(checkpoints.shipped() if o.job == "board" else ())]  # which shows those made elsewhere too
+    names = o.names or list(dict.fromkeys(known))
     try:
-        if odd := [*(p for p in o.data if "=" not in p), *(n for n in names if n not in MINUTES)]:
+        if odd := [*(p for p in o.data if "=" not in p), *(n for n in names if n not in known)]:
             raise CourseError(f"'{odd[0]}' is no recipe of the gallery and no NAME=PATH. It has: {', '.join(MINUTES)}.")
         sources = dict(pair.split("=", 1) for pair in o.data)
         {"plan": plan, "train": train, "board": board}[o.job](names, sources)
