@@ -161,7 +161,7 @@ def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, 
         square = array.ndim == 4 and array.shape[1] == array.shape[2] and array.shape[3] in (1, 3)
         if not square or array.dtype != np.uint8 or not len(array):
             raise CourseError(
-                f"{path} must hold square uint8 images (N, S, S, 1 or 3), as the command sample writes; it holds "
+                f"{path} must hold uint8 images (N, S, S, 1 or 3), as the command sample writes; it holds "
                 f"{array.dtype} {array.shape}."
             )
         return (lambda n, seed: np.ascontiguousarray(array[some(n, len(array))].transpose(0, 3, 1, 2))), len(array)

@@ -19,9 +19,12 @@ SCORE = Score(
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """One for all tests: features of the same real images are computed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_HELPERS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def test_a_score_prints_its_whole_protocol_as_one_line():

@@ -18,10 +18,13 @@ from gan_helpers.recipes import RECIPES
 FASHION = embedded.fashion()
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(embedded, "fashion", lambda: FASHION)
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """One for all tests: they look at the same images through the same network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_HELPERS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(embedded, "fashion", lambda: FASHION)
+        yield
 
 
 class Stored(torch.nn.Module):

@@ -38,7 +38,7 @@ def first(monkeypatch):
             few = whole[name].take(np.random.default_rng(0).permutation(10_000)[:n], name)  # fashion lies sorted
             monkeypatch.setattr(embedded, name, lambda few=few: few)
 
-    leave(2000)
+    leave(1200)
     return leave
 
 
@@ -83,7 +83,7 @@ CHANCE = 4  # standard errors
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_real_images_of_any_size_and_form_score_as_real_images(name, size, first, tmp_path):
-    images = some_training_images(name, size, 200)
+    images = some_training_images(name, size, 120)
     paths = {form: pack(images, form, tmp_path) for form in FORMS}
     for form, path in paths.items():
         assert samples_of(path)[0](1, 0).shape == (1, *images.shape[1:]), form  # its own size and colours
@@ -119,7 +119,7 @@ def against_another_size(name, size, network, n):
 
 @pytest.mark.parametrize(("name", "network"), OWN)
 def test_a_reference_of_another_size_fails_by_far_what_one_path_passes(name, network, first):
-    assert against_another_size(name, 16, network, 200) > 2 * CHANCE
+    assert against_another_size(name, 16, network, 120) > 2 * CHANCE
 
 
 @needs_imagenet
@@ -159,6 +159,8 @@ def test_a_folder_and_a_zip_score_as_the_array_by_every_metric_and_protocol(name
 
 
 def test_scores_at_two_sizes_or_in_two_colours_cannot_be_compared(first, tmp_path):
+    first(500)
+
     def scored(size, channels):
         images = load("fashion", size, channels).images[:50]
         path = pack(images, "npy", tmp_path)
@@ -172,6 +174,7 @@ def test_scores_at_two_sizes_or_in_two_colours_cannot_be_compared(first, tmp_pat
 
 
 def test_a_grey_folder_meets_the_network_and_the_reference_of_grey_images(first, tmp_path, monkeypatch):
+    first(1000)
     monkeypatch.setattr(features, "imagenet_installed", lambda: False)
     images = load("faces", 32, 1).images[:100]
     options = dict(metrics=("kernel",), progress=False)
@@ -215,7 +218,7 @@ def test_generated_images_that_are_no_squares_are_refused_by_name(tmp_path, firs
     with pytest.raises(CourseError, match=r"squares of one size; in '.*wide' 0.png is 16x8\. Make them alike"):
         evaluate(tmp_path / "wide", "faces", progress=False)
     np.save(tmp_path / "wide.npy", np.zeros((20, 8, 16, 3), np.uint8))
-    with pytest.raises(CourseError, match=r"wide.npy must hold square uint8 images .*\(20, 8, 16, 3\)"):
+    with pytest.raises(CourseError, match=r"wide.npy must hold uint8 images \(N, S, S, 1 or 3\).*\(20, 8, 16, 3\)"):
         evaluate(tmp_path / "wide.npy", "faces", progress=False)
 
 
@@ -234,6 +237,8 @@ def test_a_reference_refuses_images_that_did_not_come_its_way(first):
 
 
 def test_a_generator_in_training_and_afterwards_are_scored_at_one_size(first):
+    first(500)
+
     class Stored(torch.nn.Module):
         """Gives always the same real images."""
 
@@ -241,12 +246,12 @@ def test_a_generator_in_training_and_afterwards_are_scored_at_one_size(first):
 
         def __init__(self):
             super().__init__()
-            self.images = torch.nn.Parameter(torch.from_numpy(load("faces", 16).images[:100] / 127.5 - 1).float())
+            self.images = torch.nn.Parameter(torch.from_numpy(load("faces", 16).images[:50] / 127.5 - 1).float())
 
         def forward(self, z):
             return self.images[: len(z)]
 
-    judge = evaluation.Judge("faces", "faces-net", n=100, image_size=16)
-    found = evaluate(Stored(), "faces", n=100, network="faces-net", metrics=("kernel",), draws=1, progress=False)
+    judge = evaluation.Judge("faces", "faces-net", n=50, image_size=16)
+    found = evaluate(Stored(), "faces", n=50, network="faces-net", metrics=("kernel",), draws=1, progress=False)
     assert found["kernel"].pixels == judge.reference.pixels == "16x16 colour"
     assert judge.reference.fakes(load("faces", 16).images[:10])[0].shape == (10, 192)

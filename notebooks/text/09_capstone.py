@@ -439,7 +439,7 @@ facts = {
     "data": {"training images": len(images), "held-out images": len(held_out), "near-duplicates": duplicates},
     "training": {"steps": trainer.step, "times each image was seen": trainer.step * recipe.batch_size / len(images)},
     "diagnosis": {"D right on fakes": last[3], "|∇G|": last[5], "diversity": last[6]},
-    "measurement": of("frechet") | {"images scored": scores["frechet"].n, "draws": scores["frechet"].draws},
+    "measurement": of("kernel") | {"images scored": scores["kernel"].n, "draws": scores["kernel"].draws},
     "quality": of("precision") | of("recall"),
     "honesty": {"copying beyond chance": scores["copying"].value},
     "exploration": {"directions named": sum(map(bool, named.values()))},
