@@ -338,7 +338,7 @@ print(table(scores))
 # both. The distance says the same against its floor; alone it says nothing. And N is small: a few hundred held-out images are
 # too few for a Fréchet distance through this network, which needs twice as many images as features, so the table has the kernel
 # distance, whose mean does not depend on N. Copying is rough, too: one real image in ten is held out, so its spread over draws is
-# as large as the 0.2 that the rubric below asks for.
+# about half of the 0.2 that the rubric below asks for.
 #
 # The command for another day, with a file that keeps the whole protocol:
 # `python -m gan_helpers evaluate runs/capstone --data my_photos.zip --out scores.json`.
