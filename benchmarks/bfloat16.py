@@ -9,13 +9,12 @@ and an idle machine. Prints a table and keeps it in `benchmarks/results/bfloat16
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
-from pathlib import Path
 
 import torch
+from report import arguments, reporter
 
 from gan_helpers import data, gallery, precision, recipes
 from gan_helpers.training import Trainer
@@ -32,19 +31,10 @@ def milliseconds(trainer: Trainer, seconds: float) -> float:
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = arguments(__doc__, "bfloat16.txt", rounds=5, seconds=1.2)
     p.add_argument("names", nargs="*", default=NAMES)
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--seconds", type=float, default=1.2)
-    p.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "bfloat16.txt")
     o = p.parse_args()
-    lines: list[str] = []
-
-    def say(text: str) -> None:
-        print(text, flush=True)
-        lines.append(text)
-        o.out.write_text("\n".join(lines) + "\n")
-
+    say = reporter(o.out)
     say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; ms a step, medians of {o.rounds} rounds")
     say(f"{'recipe':16} width  float32  bfloat16  ratio (lowest to highest)  self-test")
     divisors, fashion = json.loads(gallery.PLAN.read_text()), data.load("fashion")

@@ -11,7 +11,6 @@ Prints a table and keeps it in `benchmarks/results/recipe_steps.txt`.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import statistics
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from report import arguments, reporter
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -174,19 +174,10 @@ class TenRuns:
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = arguments(__doc__, "recipe_steps.txt", rounds=5, seconds=3)
     p.add_argument("names", nargs="*", default=list(gallery.MINUTES))
-    p.add_argument("--rounds", type=int, default=5)
-    p.add_argument("--seconds", type=float, default=3)
-    p.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "recipe_steps.txt")
     o = p.parse_args()
-    lines: list[str] = []
-
-    def say(text: str) -> None:
-        print(text, flush=True)
-        lines.append(text)
-        o.out.write_text("\n".join(lines) + "\n")
-
+    say = reporter(o.out)
     say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; images/s, medians of {o.rounds} rounds")
     say(f"{'recipe':22} width  textbook    ours  ratio (lowest)  float64 difference")
     divisors = json.loads(gallery.PLAN.read_text())

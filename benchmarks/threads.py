@@ -11,7 +11,6 @@ machine. Prints a table and keeps it in `benchmarks/results/threads.txt`.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
+from report import arguments, reporter
 
 GROUP = Path("/sys/fs/cgroup/cpu/gan-course-benchmark")
 CHILD = """
@@ -84,18 +84,9 @@ def quota():
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--seconds", type=float, default=5)
-    p.add_argument("--rounds", type=int, default=2)
-    p.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "threads.txt")
+    p = arguments(__doc__, "threads.txt", rounds=2, seconds=5)
     o = p.parse_args()
-    lines: list[str] = []
-
-    def say(text: str) -> None:
-        print(text, flush=True)
-        lines.append(text)
-        o.out.write_text("\n".join(lines) + "\n")
-
+    say = reporter(o.out)
     ways = {"default": {}, "passive": {"passive": True}, "1": {}, "chosen": {}}
     say(f"best-cifar10, steps/s, medians of {o.rounds} rounds of {o.seconds:g} s; {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads by default, PyTorch {torch.__version__}")  # fmt: skip
