@@ -251,7 +251,7 @@ for name, value in zip(("D right on training images", "on held-out images", "on 
     print(f"{name:<28} {value:.2f}")
 
 # %% [markdown]
-# (b) at the end, some 78 %; for most of the run it hovers between 50 and 65 %, for the two are nearly a match. D at 50 % everywhere would be a D that
+# (b) at the end, about three quarters over real images and fakes together; in the middle of the run it hovers between 50 and 65 %, for the two are nearly a match. D at 50 % everywhere would be a D that
 # has given up; D always right gives G a lesson that is loud and of little use (notebook 03, section 5; with the saturating loss, none at all). Its curves for training
 # images and for held-out images lie on each other: D has learned what *shoes* look like, not what *these* shoes look like.
 #
@@ -341,7 +341,7 @@ print(table(scores))
 # about half of the 0.2 that the rubric below asks for.
 #
 # The command for another day, with a file that keeps the whole protocol:
-# `python -m gan_helpers evaluate runs/capstone --data my_photos.zip --out scores.json`.
+# `python -m gan_helpers evaluate runs/capstone --data my_photos.zip --features imagenet --out scores.json`.
 #
 # ## 7. Explore
 # **Task.** Move the first direction to both ends, then the second and the third. Give each that does one nameable thing a
