@@ -52,13 +52,13 @@ stacks: .venv7/installed
 	PYTHONPATH=$(CURDIR) .venv7/bin/python -m pytest -q $(WIDGET_TESTS)
 
 notebooks: .venv/installed-test
-	$(BIN)/python -m gan_helpers.workshop run
+	$(BIN)/python -m gan_helpers.course.authoring.workshop run
 
 images: .venv/installed
 	for name in dcgan-celeba dcgan-faces; do $(BIN)/python -m gan_helpers sample $$name --n 64 --seed 0 --out images/$$name.png; done
 
 generators: .venv/installed
-	$(BIN)/python -m gan_helpers.gallery train $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m gan_helpers.course.authoring.gallery train $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf .venv .venv7  # runs/ and notebooks/runs/ stay: they are yours

@@ -17,6 +17,6 @@ def pytest_collection_modifyitems(items):
 
 def cleaned(compare):
     """nbval's comparison, without stderr, widgets and memory addresses on either side."""
-    from gan_helpers.workshop import clean_outputs
+    from gan_helpers.course.authoring.workshop import clean_outputs
 
     return lambda test, ref, *rest: compare(clean_outputs(test), clean_outputs(ref), *rest)

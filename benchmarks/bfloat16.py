@@ -16,7 +16,8 @@ import time
 import torch
 from report import arguments, reporter
 
-from gan_helpers import data, gallery, precision, recipes
+from gan_helpers import data, precision, recipes
+from gan_helpers.course.authoring import gallery
 from gan_helpers.training import Trainer
 
 NAMES = ("best-cifar10", "dcgan-celeba", "conv-mnist", "sagan-cifar10", "lin-cifar10")

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from gan_helpers import checkpoints, latent
+from gan_helpers import generators, latent
 from gan_helpers.widgets import explore
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -110,7 +110,7 @@ def in_browser(source: str, keys: int) -> list[str]:
 
 def main() -> None:
     p = argparse.ArgumentParser()
-    p.add_argument("sources", nargs="*", default=[*checkpoints.shipped()])
+    p.add_argument("sources", nargs="*", default=[*generators.shipped()])
     p.add_argument("--events", type=int, default=200)
     p.add_argument("--keys", type=int, default=100, help="pressed in the browser; 0 leaves it out")
     o = p.parse_args()

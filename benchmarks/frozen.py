@@ -13,7 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from gan_helpers import checkpoints, evaluation, features, gallery, recipes
+from gan_helpers import evaluation, features, generators, recipes
+from gan_helpers.course.authoring import gallery
 
 HERE = Path(__file__).parent / "results" / "today"
 
@@ -73,7 +74,7 @@ def main() -> int:
         print(table(o.out))
         return 0
     sources = dict(pair.split("=", 1) for pair in o.data)
-    for name in o.names or checkpoints.shipped():
+    for name in o.names or generators.shipped():
         kind = gallery.kind_of(recipes.get(name))
         measure(name, sources.get(kind, kind), o.out, o.network, o.n)
     return 0

@@ -26,8 +26,9 @@ from report import arguments, reporter
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from gan_helpers import data, gallery, recipes
+from gan_helpers import data, recipes
 from gan_helpers.augment import diff_augment, flip
+from gan_helpers.course.authoring import gallery
 from gan_helpers.training import Trainer
 
 

@@ -22,7 +22,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from gan_helpers import callbacks, checkpoints, data, evaluation, recipes, runs
+from gan_helpers import callbacks, checkpoints, data, evaluation, generators, recipes, runs
 from gan_helpers.training import Trainer, update_ema
 
 MINUTES = 10
@@ -119,7 +119,7 @@ def timed(function, seconds: float, least: int = 3) -> float:
 
 def report(name: str, source: str, seconds: float) -> list[str]:
     """The lines of one recipe."""
-    generator = checkpoints.load_generator(name)
+    generator = generators.load_generator(name)
     recipe = generator.recipe.but(steps=10**6)
     images = data.load(source, recipe.image_size, recipe.channels)
     trainer = Trainer(recipe, images.images, "cpu", labels=images.labels, class_names=images.class_names)

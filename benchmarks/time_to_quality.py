@@ -26,7 +26,8 @@ from textbook import loader, write_images
 from textbook import train_step as textbook_step
 from torch import nn
 
-from gan_helpers import data, evaluation, features, gallery, plots, recipes
+from gan_helpers import data, evaluation, features, plots, recipes
+from gan_helpers.course.authoring import gallery
 from gan_helpers.growing import grow
 from gan_helpers.latent import draw_z, generate
 from gan_helpers.training import Trainer

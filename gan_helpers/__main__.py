@@ -15,12 +15,12 @@ from .errors import CourseError, in_one_line, speak_anyway
 
 
 def list_all(o: argparse.Namespace) -> None:
-    from . import checkpoints, data
+    from . import data, generators
 
     table = {
         "recipes": {name: r.about for name, r in recipes.RECIPES.items()},
         "data": {**data.EMBEDDED, **data.DOWNLOADED, "PATH": "a folder or zip of your own images"},
-        "generators": {name: checkpoints.about(path) for name, path in checkpoints.shipped().items()},
+        "generators": {name: generators.about(path) for name, path in generators.shipped().items()},
     }
     if o.json:
         print(json.dumps(table, indent=2))
@@ -43,17 +43,17 @@ def train(o: argparse.Namespace) -> int:
     changes = dict(pair.split("=", 1) for pair in o.set)
     changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
     recipe = recipes.get(o.recipe).but(**changes)
-    from . import data, runs
+    from . import data, environment, runs
     from .training import pick_device
 
     pick_device(o.device)
-    folder = data.at_home(o.out or runs.default_folder(recipe))
+    folder = environment.at_home(o.out or runs.default_folder(recipe))
     kept = o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name
     if kept:
         recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
     runs.claim(folder, recipe, o.resume)  # before minutes of decoding
     named = recipe.data in (*data.EMBEDDED, *data.DOWNLOADED)
-    if kept and not (o.data or named or data.at_home(recipe.data).exists()):
+    if kept and not (o.data or named or environment.at_home(recipe.data).exists()):
         raise CourseError(
             f"The images of this run lay in '{recipe.data}', says {folder / runs.KEPT}, and nothing is there now, seen "
             f"from {Path.cwd()}: say where they are (--data)."
@@ -83,11 +83,11 @@ def sample(o: argparse.Namespace) -> None:
         raise CourseError(f"--seed must lie between 0 and {2**32 - 1}; got {o.seed}.")
     import torch
 
-    from . import checkpoints, files, plots
+    from . import files, generators, plots
     from .latent import draw_z, generate
 
-    generator = checkpoints.load_generator(o.source)
-    labels = torch.full((o.n,), checkpoints.class_number(generator, o.kind)) if o.kind is not None else None
+    generator = generators.load_generator(o.source)
+    labels = torch.full((o.n,), generators.class_number(generator, o.kind)) if o.kind is not None else None
     z = draw_z(o.n, generator.recipe.latent_dim, o.seed)  # (N, latent_dim)
     images = generate(generator, z, labels, each=plots.to_uint8)  # (N, C, S, S)
     if out.suffix.lower() == ".png":
@@ -108,15 +108,15 @@ def npy(array) -> bytes:
 
 def animate(o: argparse.Namespace) -> None:
     from . import animate as animation
-    from . import callbacks
-    from .data import at_home
+    from . import frames
+    from .environment import at_home
 
     out, run = checked_out(o.out, animation.SUFFIXES), at_home(o.run)
     if not 0.1 <= o.fps <= 50:
         raise CourseError(f"--fps must lie between 0.1 and 50; got {o.fps:g}.")
     if not (run / "frames").is_dir():
         raise CourseError(f"{o.run} is no run folder: it has no frames.")
-    animation.animate(callbacks.frames(run), out, fps=o.fps)
+    animation.animate(frames.frames(run), out, fps=o.fps)
     print(f"{out} ({out.stat().st_size:,} bytes)")
 
 
@@ -134,10 +134,10 @@ def walk(o: argparse.Namespace) -> None:
         raise CourseError(f"--seeds must lie between 0 and {2**32 - 1}.")
     import torch
 
-    from . import checkpoints, latent
+    from . import generators, latent
     from .console import bar
 
-    generator, frames = checkpoints.load_generator(o.source), max(2, round(o.seconds * o.fps))
+    generator, frames = generators.load_generator(o.source), max(2, round(o.seconds * o.fps))
     keys = torch.stack([latent.draw_z(o.n, generator.latent_dim, seed) for seed in o.seeds])  # (K, N, latent_dim)
     if o.direction is None:
         z = torch.stack([latent.walk(stops, frames) for stops in keys.unbind(1)], 1)
@@ -169,17 +169,17 @@ def direction(generator, name: str):
 
 def export_explorer(o: argparse.Namespace) -> None:
     out = checked_out(o.out, (".html",))
-    from . import checkpoints, page
+    from . import generators, page
 
-    page.export_page(checkpoints.load_generator(o.source), out, Path(o.source).stem)
+    page.export_page(generators.load_generator(o.source), out, Path(o.source).stem)
     print(f"{out} ({out.stat().st_size:,} bytes): open it in a browser")
 
 
 def export(o: argparse.Namespace) -> None:
-    from . import checkpoints
+    from . import generators
 
     texts = {k: getattr(o, k) for k in ("data", "licence", "limits") if getattr(o, k)}
-    out = checkpoints.export_generator(o.run, checked_out(o.out, (".safetensors",)), **texts)
+    out = generators.export_generator(o.run, checked_out(o.out, (".safetensors",)), **texts)
     print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
 
 
@@ -196,11 +196,11 @@ def evaluate(o: argparse.Namespace) -> None:
 
 
 def network(o: argparse.Namespace) -> None:
-    from . import data, features
+    from . import classifier, data, environment
 
-    out = checked_out(o.out or f"{data.at_home(o.data).resolve().stem}-net.safetensors", (".safetensors",))
+    out = checked_out(o.out or f"{environment.at_home(o.data).resolve().stem}-net.safetensors", (".safetensors",))
     splits = (data.load(o.data, o.image_size, split=s, skip_broken=o.skip_broken) for s in ("train", "held-out"))
-    right = features.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
+    right = classifier.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")
     print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
@@ -212,7 +212,7 @@ def checked_out(name: str, suffixes: tuple[str, ...]) -> Path:
     Raises:
         CourseError: another file type, or a folder that cannot be made.
     """
-    from .data import at_home
+    from .environment import at_home
 
     path = at_home(name)
     if path.suffix.lower() not in suffixes:

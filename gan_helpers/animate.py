@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from .data import at_home
+from .environment import at_home
 from .errors import CourseError
 from .files import save_atomically
 from .plots import grid

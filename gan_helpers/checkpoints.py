@@ -16,37 +16,18 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import models, precision
-from .data import DATA, DOWNLOADED, EMBEDDED, WITHOUT_DATA, apart, at_home, banner, digest_of, shadowed
-from .data.layout import normal
-from .errors import CourseError, nearest
-from .files import move, save_atomically, save_text
-from .recipes import BUDGETS, RECIPES, Recipe
+from . import precision
+from .console import banner
+from .data.images import digest_of
+from .errors import CourseError
+from .files import move
+from .recipes import BUDGETS, Recipe
+from .tensors import fill, save_tensors
 from .training import ADVICE, COLUMNS, Diverged, Trainer, budget_in_steps
 
 FORMAT = "1"
-SHIPPED = DATA / "generators"
-
-
-def write_atomically(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file as `files.save_atomically` does.
-
-    Raises:
-        CourseError: the disk is full or not writable; what stood at `path` still does.
-    """
-
-    def write(part: Path) -> None:
-        try:
-            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, metadata)
-        except safetensors.SafetensorError as error:  # its name for a full disk, among others
-            raise OSError(str(error)) from None
-        with contextlib.suppress(OSError):  # some network disks refuse
-            part.chmod(0o644)  # save_file keeps others out
-
-    save_atomically(path, write)
 
 
 def read_header(path: Path) -> tuple[Recipe, dict[str, str]]:
@@ -82,31 +63,6 @@ def read(path: Path) -> tuple[Recipe, dict[str, str], dict[str, Tensor]]:
             return recipe, header, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CourseError(f"{path} is damaged or is not a checkpoint ({error}).") from None
-
-
-def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
-    """Copy `tensors[prefix + name]` into every tensor of `target` (a net's state), keeping its memory layout.
-
-    Raises:
-        CourseError: a layer is missing, unknown or of another shape; the message names file and layer.
-    """
-    there = {k.removeprefix(prefix) for k in tensors if k.startswith(prefix)}
-    if odd := sorted(there ^ set(target)):
-        raise CourseError(
-            f"{path}: layer '{prefix}{odd[0]}' is {'not part of this net' if odd[0] in there else 'missing'}."
-        )
-    for name, tensor in target.items():
-        found = tensors[prefix + name]
-        if found.shape != tensor.shape:
-            raise CourseError(
-                f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}."
-            )
-        if found.dtype not in (torch.float16, torch.float32, torch.float64, torch.int64):
-            raise CourseError(f"{path}: layer '{prefix}{name}' has the type {found.dtype}, which no run writes.")
-        if not found.to(tensor.dtype).isfinite().all():
-            raise CourseError(f"{path}: layer '{prefix}{name}' holds values that are not finite.")
-        with torch.no_grad():
-            tensor.copy_(found)
 
 
 def optimizer_state(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
@@ -228,7 +184,7 @@ def save(trainer: Trainer, folder: Path) -> Path:
     header["scaler"] = scaler
     header |= {"bfloat16": json.dumps(trainer.bfloat16), "threads": str(torch.get_num_threads())}
     last, new = folder / "checkpoint.safetensors", folder / "checkpoint.new.safetensors"
-    write_atomically(new, tensors, header)
+    save_tensors(new, tensors, header)
     try:
         if last.exists():
             move(last, folder / "checkpoint.previous.safetensors")
@@ -246,7 +202,7 @@ def save_best(trainer: Trainer, path: Path, judge: str, value: float) -> None:
     """
     prefix = "ema." if trainer.recipe.ema else "generator."
     tensors = {prefix + name: t for name, t in trainer.ema.state_dict().items()}
-    write_atomically(path, tensors, about_run(trainer) | {"score": f"{judge} {value:.17g}"})
+    save_tensors(path, tensors, about_run(trainer) | {"score": f"{judge} {value:.17g}"})
 
 
 def best_score(path: Path, judge: str) -> float:
@@ -322,175 +278,3 @@ def restore(trainer: Trainer, path: Path) -> None:
 
 
 # --- generators: from a run, a file or the course's own -----------------------------------------------------------
-
-
-def shipped() -> dict[str, Path]:
-    """The generators that come with the course: name → file."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
-
-
-def about(path: Path) -> str:
-    """A generator's one-line description, from its header alone."""
-    try:
-        with safetensors.safe_open(path, "np") as file:
-            return Recipe.from_json((file.metadata() or {}).get("recipe", "")).about
-    except (CourseError, safetensors.SafetensorError, OSError) as error:
-        return f"damaged: {error}"
-
-
-def find(source: str | Path) -> Path:
-    """The file behind a shipped name, a path, or a run folder: its newest checkpoint that is whole.
-
-    A name goes before a file that is called so: see `load`.
-
-    Raises:
-        CourseError: nothing there (the nearest shipped name is suggested), or no checkpoint of the folder can be read.
-    """
-    path = at_home(source)
-    if source in shipped():
-        if told := shadowed(source, "a generator of the course"):
-            banner(told)
-        return shipped()[source]
-    if path.is_dir():
-        problems = []
-        for there in candidates(path):
-            try:
-                read_header(there)
-            except CourseError as error:
-                problems.append(str(error))
-                continue
-            if problems:
-                banner(f"{problems[0]} {there.name} is taken, the one before.")
-            return there
-        if problems:
-            raise CourseError(f"No checkpoint can be read: {' '.join(problems)} Put back a copy, or train again.")
-        raise CourseError(f"{path} is a folder without a checkpoint: give a run folder, as `train` makes them.")
-    if path.exists():
-        return path
-    raise CourseError(
-        f"No checkpoint, run folder or shipped generator '{source}'.{nearest(str(source), shipped())} "
-        + (f"Shipped: {', '.join(shipped())}." if shipped() else f"Shipped: none. {WITHOUT_DATA}")
-    )
-
-
-def class_names(generator: nn.Module) -> tuple[str, ...]:
-    """The names of a generator's classes; their numbers, if it comes straight from training; () if it has none."""
-    return tuple(getattr(generator, "class_names", ()) or map(str, range(getattr(generator, "num_classes", 0))))
-
-
-def load_generator(source: str | Path) -> nn.Module:
-    """A generator ready to sample, on the CPU, in evaluation mode and without gradients.
-
-    Args:
-        source: a shipped name, a run folder, a checkpoint, or an exported generator.
-
-    Returns:
-        The net (the moving average where the run had one) with the attributes `recipe`, `card` (a dict), and
-        `class_names` in the order of its classes (empty if it draws no class at will).
-
-    Raises:
-        CourseError: not found, damaged, or weights that don't fit the recipe in the file.
-    """
-    path = find(source)
-    recipe, header, tensors = read(path)
-    prefix = "ema." if any(k.startswith("ema.") for k in tensors) else "generator."
-    with torch.device("meta"):  # no memory is taken before the shapes are known to fit
-        generator = models.build_generator(recipe)
-    for name, tensor in generator.state_dict().items():
-        if prefix + name in tensors and tensors[prefix + name].shape == tensor.shape:
-            continue
-        fill(
-            {name: tensor}, {k: v for k, v in tensors.items() if k == prefix + name}, prefix, path
-        )  # tells what is wrong
-    generator.to_empty(device="cpu")
-    fill(generator.state_dict(), tensors, prefix, path)
-    try:
-        generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
-        names = tuple(normal(str(name)) for name in json.loads(header.get("classes", "[]")))
-    except (ValueError, TypeError, RecursionError):
-        raise CourseError(f"{path}: its card is damaged.") from None
-    if recipe.conditional and len(names) != recipe.num_classes:
-        raise CourseError(f"{path}: it should name {recipe.num_classes} classes, and names {len(names)}.")
-    generator.class_names = names if recipe.conditional else ()
-    return generator.eval().requires_grad_(False)
-
-
-def is_number(name: str) -> bool:
-    """Whether a class is called by a number, as digits are."""
-    try:
-        return math.isfinite(float(name))
-    except ValueError:
-        return False
-
-
-def class_number(generator: nn.Module, name: str) -> int:
-    """The number of a class that a loaded generator draws, by its name or its number (where names are no numbers).
-
-    Raises:
-        CourseError: no such class, or a generator that draws no class at will; the message says what there is.
-    """
-    names = generator.class_names
-    if not names:
-        raise CourseError(f"{generator.recipe.name} draws no class at will: its generator is never told one.")
-    name, by_number = normal(name), not all(map(is_number, names))
-    if name not in names and not (by_number and name.isdecimal() and int(name) < len(names)):
-        raise CourseError(f"There is no class '{name}'.{nearest(name, names)} Classes: {', '.join(names)}.")
-    return names.index(name) if name in names else int(name)
-
-
-def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
-    """Write a run's generator as a small file to give away, in half precision.
-
-    A card is written beside it (`.md`) and into its header: recipe, overrides, steps, minutes, machine.
-
-    Args:
-        texts: more lines for the card, for example data=…, licence=…, limits=….
-
-    Raises:
-        CourseError: no run there, a damaged one, a `.md` in the way that is no card, or the disk is full.
-    """
-    path = find(run)
-    recipe, header, tensors = read(path)
-    try:
-        step, seconds = int(header["step"]), float(header["seconds"])
-    except (KeyError, ValueError):
-        raise CourseError(f"{path} is no run's checkpoint: its step or seconds is missing or damaged.") from None
-    judge, _, value = header.get("score", "").rpartition(" ")  # see save_best
-    if out.with_suffix(".md").exists() and not out.exists():
-        raise CourseError(f"{out.with_suffix('.md')} is there and no card of {out.name}: choose another name.")
-    prefix = "ema." if recipe.ema else "generator."
-    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    fits = {k: v.is_floating_point() and v.abs().max() < torch.finfo(torch.half).max for k, v in weights.items()}
-    weights = {"generator." + k: v.half() if fits[k] else v for k, v in weights.items()}
-    if recipe.data not in (*EMBEDDED, *DOWNLOADED):
-        recipe = recipe.but(data=apart(Path(recipe.data).name))  # no path of this machine
-    base = RECIPES.get(recipe.name, recipe)
-    if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
-        recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")
-    card = {
-        "recipe": recipe.name,
-        "overrides": {
-            k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about") and mine is not None
-        },
-        "steps": step,
-        "images_seen": step * recipe.batch_size * recipe.d_steps,
-        "minutes": round(seconds / 60, 1),
-        "machine": header.get("machine", ""),
-        **({"chosen_by": f"{judge} {float(value):.4g}"} if value else {}),
-        "parameters": models.count_parameters(load_generator(path)),
-        **texts,
-    }
-    kept = {
-        "format": FORMAT,
-        "recipe": recipe.to_json(),
-        "card": json.dumps(card),
-        "classes": header.get("classes", "[]"),
-    }
-    write_atomically(out, weights, kept)
-    lines = [f"# {out.stem}", "", recipe.about + ".", "", "| | |", "|---|---|"]
-    for key, value in card.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
-        lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
-    return out

@@ -39,3 +39,8 @@ def bar(*args, **options):
         options |= {"file": Lines(), "ascii": True, "ncols": 100}
         options |= dict.fromkeys(("delay", "mininterval", "maxinterval"), MINUTE)
     return auto.tqdm(*args, **options)
+
+
+def banner(text: str) -> None:
+    """Print a line that cannot be overlooked."""
+    say(f"{'!' * 8} {text} {'!' * 8}")

@@ -11,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checkpoints import write_atomically
-from .data import ImageSet, at_home
+from .data.images import ImageSet
+from .environment import at_home
 from .errors import CourseError
 from .latent import draw_z, generate
+from .tensors import save_tensors
 
 SMOOTH = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.GLU, nn.Tanh)
 
@@ -149,7 +150,7 @@ def remove(direction: Tensor, *others: Tensor) -> Tensor:
 def save_directions(path: str | Path, directions: dict[str, Tensor]) -> Path:
     """Keep named directions (latent_dim,) in a safetensors file."""
     path = at_home(path)
-    write_atomically(path, dict(directions), {"kind": "directions"})
+    save_tensors(path, dict(directions), {"kind": "directions"})
     return path
 
 

@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import checkpoints, data, features
-from .data.folder import atomic
+from . import checkpoints, console, data, environment, features, generators
+from .data import splits
 from .errors import CourseError, nearest
+from .files import atomic
 from .latent import generate
 from .metrics import Pairs, copying, frechet_distance, inception_score, kid, precision_recall
 from .plots import to_uint8
@@ -120,7 +121,7 @@ def fingerprint(images: np.ndarray) -> str:
 def cached_features(images: np.ndarray, extractor: features.Extractor, progress: bool = False) -> tuple[Tensor, Tensor]:
     """Features and logits of real images, computed once and kept in the cache."""
     key = f"{extractor.name}-{extractor.weights}-{fingerprint(images)}"
-    path = data.cache_dir() / "features" / f"{key}.npz"
+    path = environment.cache_dir() / "features" / f"{key}.npz"
     try:
         with np.load(path, allow_pickle=False) as kept:
             return torch.from_numpy(kept["features"]), torch.from_numpy(kept["logits"])
@@ -146,12 +147,12 @@ def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, 
     Raises:
         CourseError: nothing there, or not images.
     """
-    path = data.at_home(source)
-    named = source in checkpoints.shipped()
+    path = environment.at_home(source)
+    named = source in generators.shipped()
     if not path.exists() and not named:
         raise CourseError(
-            f"Nothing to score at '{source}'.{nearest(str(source), checkpoints.shipped())} Give a shipped generator "
-            f"({', '.join(checkpoints.shipped())}), a run folder, a checkpoint, FILE.npy, or a folder or zip of images."
+            f"Nothing to score at '{source}'.{nearest(str(source), generators.shipped())} Give a shipped generator "
+            f"({', '.join(generators.shipped())}), a run folder, a checkpoint, FILE.npy, or a folder or zip of images."
         )
     if not named and path.suffix.lower() == ".npy":
         try:
@@ -170,9 +171,9 @@ def samples_of(source: str | Path, skip_broken: bool = False) -> tuple[Sampler, 
 
         found = open_as_it_is(path, skip_broken)
         if found.note:
-            data.banner(found.note)
+            console.banner(found.note)
         return (lambda n, seed: found.images[some(n, len(found))]), len(found)
-    generator = checkpoints.load_generator(source).to(features.DEVICE)
+    generator = generators.load_generator(source).to(features.DEVICE)
     return (lambda n, seed: draw(generator, n, seed)), None
 
 
@@ -407,7 +408,7 @@ class Judge:
         self.reference = Reference.open(images, image_size, channels, network, "choose", **options)
         extractor = self.reference.extractor
         self.real, _ = cached_features(self.reference.real.images, extractor)
-        few = len(held_out) < data.ENOUGH  # then it chooses by training images
+        few = len(held_out) < splits.ENOUGH  # then it chooses by training images
         self.held_out = cached_features(held_out.images, extractor)[0] if few else None
         self.n, self.name = n, f"KD({extractor.name})"
         self.most = 15 if extractor.name in (features.IMAGENET, *features.PROTOCOLS) else 10**9

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .errors import CourseError
 
@@ -61,3 +66,41 @@ def save_atomically(path: Path, write) -> None:
 def save_text(path: Path, text: str) -> None:
     """A text as UTF-8, written as `save_atomically` does."""
     save_atomically(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def atomic(path: Path, size: int = 0) -> Iterator[BinaryIO]:
+    """A file to write, which appears at `path` complete or not at all.
+
+    Raises:
+        CourseError: fewer than `size` bytes are free, the disk fills up, or the place cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob("*.tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > 86400:  # left by a process that was killed
+                    old.unlink()
+        if shutil.disk_usage(path.parent).free < size:
+            raise OSError(errno.ENOSPC, "too little room")
+        with open(part, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        move(part, path)
+    except OSError as error:
+        raise cannot_write(path.parent, error, size) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def cannot_write(place: Path, error: OSError, size: int = 0) -> CourseError:
+    """What to tell a person when `size` bytes cannot be written to the cache at `place`."""
+    elsewhere = "or keep the cache elsewhere: set the environment variable GAN_HELPERS_CACHE to another folder"
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return CourseError(f"Cannot write to '{place}' ({error}). Make it writable, {elsewhere}.")
+    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
+    want = f"{size / 1e6:,.1f} MB are needed, " if size else ""
+    return CourseError(f"The disk of '{place}' is full: {want}{free / 1e6:,.1f} MB are free. Make room, {elsewhere}.")

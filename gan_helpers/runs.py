@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from . import callbacks as cb
-from . import checkpoints, data, precision, recipes
+from . import checkpoints, console, data, environment, precision, recipes
 from .console import say
+from .environment import fast
 from .errors import CourseError
 from .files import save_text
-from .notebook import fast
 from .recipes import BUDGETS, RECIPES, Recipe
 from .threads import choose, cores, using
 from .training import Diverged, Trainer
@@ -78,7 +78,7 @@ def train(
         Diverged: losses stopped being numbers; the folder keeps the last good state.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    folder = claim(data.at_home(out or default_folder(recipe)), recipe, resume)
+    folder = claim(environment.at_home(out or default_folder(recipe)), recipe, resume)
     images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)
     of_data = {"labels": images.labels, "class_names": images.class_names, "digest": images.digest}
@@ -121,7 +121,7 @@ def train(
 def number_of_threads(trainer: Trainer, wanted: int | None) -> int | None:
     """For the whole run: what is wanted, what its checkpoint keeps, or the fastest. None leaves PyTorch's number."""
     if wanted is None and trainer.step and trainer.threads and trainer.threads > cores():
-        data.banner(
+        console.banner(
             f"This run began with {trainer.threads} threads, and this process may use {cores()} of the cores: "
             f"--threads {cores()} (in Python: threads={cores()}) is faster, and rounds otherwise."
         )
@@ -186,7 +186,7 @@ def locked(folder: Path):
                 raise CourseError(
                     f"Another process is training in {folder}: stop it, or choose another folder (--out)."
                 ) from None
-            data.banner(
+            console.banner(
                 f"{folder} lies where files cannot be locked ({error.strerror or error}): see to it that no other "
                 "process trains there."
             )
@@ -250,7 +250,7 @@ def restore_newest(trainer: Trainer, folder: Path) -> None:
             problems.append(str(error))
             continue
         if problems:
-            data.banner(f"{problems[0]} Going on from {path.name}, step {trainer.step:,}.")
+            console.banner(f"{problems[0]} Going on from {path.name}, step {trainer.step:,}.")
         return
     if problems:
         raise CourseError(

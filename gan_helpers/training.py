@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-import signal
-import threading
 import time
-import zlib
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -19,12 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import data, models, precision
+from . import models, precision
 from .augment import diff_augment, flip
+from .batches import Batches, derive_seed
+from .data.images import checked_labels
 from .errors import CourseError, out_of_memory
+from .interrupt import Interrupt
 from .losses import LOSSES, gradient_penalty, r1_penalty
 from .models.blocks import frozen
 from .recipes import Recipe
+from .recorded import Recorded, can_be_recorded
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
 
@@ -55,84 +56,11 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def derive_seed(*key: int) -> int:
-    """A well-mixed 32-bit seed from whole numbers such as (seed, step)."""
-    return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-
 def budget_in_steps(recipe: Recipe, count: int) -> int | None:
     """The steps that a recipe wants of `count` images; None where its budget is in minutes."""
     if recipe.steps is not None or recipe.epochs is None:
         return recipe.steps
     return math.ceil(recipe.epochs * count / (recipe.batch_size * recipe.d_steps))
-
-
-def carry(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; to CUDA through pinned memory, as a copy from any other waits for all that is queued there."""
-    return x.pin_memory().to(device, non_blocking=True) if (x.is_cpu and device.type == "cuda") else x.to(device)
-
-
-class Batches:
-    """Endless shuffled mini-batches: batch i of a uint8 set, each epoch in a fresh order derived from (seed, epoch).
-
-    The whole set stays uint8, on the GPU where it takes less than a quarter of the memory; a memory-mapped set stays on
-    disk and only the batch is read. Orders and labels stay beside the images.
-
-    Args:
-        labels: int (N,), or None.
-        turns: batches in a row of one class, after which the next class has its turn; 0: the classes are mixed.
-    """
-
-    def __init__(
-        self, images: np.ndarray, batch_size: int, seed: int, device: torch.device, labels=None, turns: int = 0
-    ) -> None:
-        self.batch_size, self.seed, self.device, self.turns = batch_size, seed, device, turns
-        self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
-        self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
-        some = images[:: max(1, len(images) // 64)]
-        self.pixels = f"{zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"  # as this machine decodes them
-        self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
-        self.home = torch.device("cpu")  # of images, orders and labels
-        if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
-            self.images, self.home = torch.from_numpy(np.array(images)).to(device), device
-        self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(self.home)
-
-    def order(self, epoch: int, pool: int = 0) -> Tensor:
-        """The permutation (N,) of one epoch, of all images or of one class."""
-        if epoch != self.orders[pool][0]:
-            rng, rows = np.random.default_rng((self.seed, 0xDA7A, epoch)), self.pools[pool]
-            order = torch.from_numpy(rng.permutation(len(self.images) if rows is None else rows))
-            self.orders[pool] = epoch, carry(order, self.home)
-        return self.orders[pool][1]
-
-    def turn(self, i: int) -> tuple[int, int]:
-        """The class whose turn batch i is, and which of its own batches that is; (0, i) where the classes are mixed."""
-        if not self.turns:
-            return 0, i
-        turn, k = divmod(i, self.turns)
-        return turn % len(self.pools), turn // len(self.pools) * self.turns + k
-
-    def rows(self, i: int) -> Tensor:
-        """The indices (batch_size,) of batch i, which may reach into the next epoch."""
-        pool, i = self.turn(i)
-        epoch, start = divmod(i * self.batch_size, len(self.images if self.pools[pool] is None else self.pools[pool]))
-        rows = self.order(epoch, pool)[start : start + self.batch_size]
-        while len(rows) < self.batch_size:
-            epoch += 1
-            rows = torch.cat([rows, self.order(epoch, pool)[: self.batch_size - len(rows)]])
-        return rows.sort().values if isinstance(self.images, np.memmap) else rows  # sorted: reads the disk in order
-
-    def __getitem__(self, i: int) -> Tensor:
-        """Batch i, uint8 (batch_size, C, H, W), on the device."""
-        rows = self.rows(i)
-        mapped = isinstance(self.images, np.memmap)
-        return carry(torch.from_numpy(self.images[rows.numpy()]) if mapped else self.images[rows], self.device)
-
-    def classes(self, i: int) -> Tensor | int | None:
-        """The classes of batch i: int64 (batch_size,) on the device; one int where classes take turns; None without."""
-        if self.labels is None or self.turns:
-            return self.turn(i)[0] if self.turns else None
-        return carry(self.labels[self.rows(i)], self.device)
 
 
 @torch.no_grad()
@@ -149,53 +77,6 @@ def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(*averaged, 1 - decay)
     if copied[0]:
         torch._foreach_copy_(*copied)
-
-
-def can_be_recorded(trainer: Trainer) -> bool:
-    """Whether every step of a run on CUDA asks the GPU for the same: no number that Python computes anew each time."""
-    r = trainer.recipe
-    changing = r.instance_noise or r.r1 or r.labels == "pairs" or trainer.scaler.is_enabled()
-    return trainer.device.type == "cuda" and not changing
-
-
-class Recorded:
-    """`Trainer.update` as a CUDA graph: recorded once, then replayed as one command instead of a thousand.
-
-    A step of a small net takes the GPU a few milliseconds, and Python several times as long to ask for. The replay
-    reads its batch, random seed and learning rates from where they lay at recording. The first three steps are made
-    step by step, which sets up what may not be set up while recording. NVIDIA's CUDA Programming Guide, CUDA Graphs.
-
-    Args:
-        trainer: of which `can_be_recorded` is true.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer, self.made, self.graph = trainer, 0, None
-
-    def __call__(self, batches: list[tuple[Tensor, Tensor | None]]) -> Tensor:
-        if self.made < 3:
-            self.made += 1
-            return self.aside(batches)
-        if self.graph is None:
-            self.inputs = [(x.clone(), None if y is None else y.clone()) for x, y in batches]
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.row = self.trainer.update(self.inputs)
-        for kept, new in zip(self.inputs, batches, strict=True):
-            for mine, theirs in zip(kept, new, strict=True):
-                if mine is not None:
-                    mine.copy_(theirs)
-        self.graph.replay()
-        return self.row.clone()  # the next replay writes there
-
-    def aside(self, batches: list) -> Tensor:
-        """A plain step on a stream of its own, as recording needs it before."""
-        stream, here = torch.cuda.Stream(self.trainer.device), torch.cuda.current_stream(self.trainer.device)
-        stream.wait_stream(here)
-        with torch.cuda.stream(stream):
-            row = self.trainer.update(batches)
-        here.wait_stream(stream)
-        return row
 
 
 class Trainer:
@@ -227,7 +108,7 @@ class Trainer:
                 f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}."
             )
         if recipe.labels:
-            labels = None if labels is None else data.checked_labels(labels, len(images))
+            labels = None if labels is None else checked_labels(labels, len(images))
             there = 0 if labels is None else len(np.unique(labels))
             if class_names and there != len(class_names):
                 raise CourseError(f"There are {len(class_names)} classes, and only {there} have images to train on.")
@@ -536,23 +417,3 @@ class Trainer:
 
 ADVICE = ("Usual cures: lower learning rates (g_lr, d_lr), label smoothing (real_target=0.9), instance_noise=0.1, or "
           "d_norm=spectral with loss=hinge.")  # fmt: skip
-
-
-class Interrupt:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish, so that no step is cut in half; the second one interrupts."""
-
-    def __enter__(self) -> Interrupt:
-        self.asked, self.old = False, {}
-        if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
-            ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) is not None]
-            self.old = {s: signal.signal(s, self.ask) for s in ours}  # a host's in C could not be put back
-        return self
-
-    def ask(self, *_) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_) -> None:
-        for s, handler in self.old.items():
-            signal.signal(s, handler)

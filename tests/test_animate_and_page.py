@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gan_helpers import animate, checkpoints, latent, page, plots
+from gan_helpers import animate, generators, latent, page, plots
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.models import residual
 from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
 from gan_helpers.recipes import Recipe
+from gan_helpers.tensors import save_tensors
 
 torch.manual_seed(0)
 G = Generator(16, 3, 6, 4).eval()
@@ -43,7 +44,7 @@ def source(tmp_path):
     """A generator in a file, as `export` writes it."""
     recipe = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, steps=1, data="faces")
     tensors = {f"generator.{k}": v for k, v in G.state_dict().items()}
-    checkpoints.write_atomically(tmp_path / "g.safetensors", tensors, {"format": "1", "recipe": recipe.to_json()})
+    save_tensors(tmp_path / "g.safetensors", tensors, {"format": "1", "recipe": recipe.to_json()})
     return str(tmp_path / "g.safetensors")
 
 
@@ -240,7 +241,7 @@ def test_a_page_needs_no_network_and_escapes_its_title(tmp_path):
     text = page.export_page(G, tmp_path / "a.html", "<b>%SPEC%</b>").read_text(encoding="utf-8")
     assert "default-src 'none'" in text and "http://" not in text and "https://" not in text
     assert "&lt;b&gt;%SPEC%&lt;/b&gt;" in text and "<b>%SPEC%" not in text
-    nets = {name: checkpoints.load_generator(name) for name in checkpoints.shipped()}
+    nets = {name: generators.load_generator(name) for name in generators.shipped()}
     for name in (name for name, net in nets.items() if not isinstance(net, OnePerClass)):
         out = page.export_page(nets[name], tmp_path / f"{name}.html", name)
         assert out.stat().st_size <= page.MAX_BYTES

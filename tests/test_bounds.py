@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import checkpoints, data, evaluation, runs
+from gan_helpers import data, evaluation, generators, runs
 from gan_helpers.__main__ import main
+from gan_helpers.data import splits
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.training import Trainer, pick_device
@@ -67,13 +68,13 @@ def test_a_class_of_one_image_makes_a_run_that_opens(away):
     photos(away / "pets", [f"a/{k}.png" for k in range(9)] + [f"b/{k}.png" for k in range(9)])
     for k in range(99):  # an image that would be held out
         path = photos(away / "c", [f"{j}.png" for j in range(k + 1)]) / f"{k}.png"
-        if data.rank(path.read_bytes()) >= data.HELD_OUT:
+        if splits.rank(path.read_bytes()) >= splits.HELD_OUT:
             break
     (away / "pets" / "c").mkdir()
     path.rename(away / "pets" / "c" / "1.png")
     recipe = TINY.but(data="pets", family="best", labels="conditional", d_norm="spectral", loss="hinge")
     runs.train(recipe, out="run", device="cpu", progress=False)
-    assert checkpoints.load_generator("run").class_names == ("a", "b", "c")
+    assert generators.load_generator("run").class_names == ("a", "b", "c")
 
 
 def test_a_class_without_images_is_told_before_the_run():

@@ -135,7 +135,7 @@ def test_live_view_while_the_cell_trains_and_interrupt_keeps_everything(tmp_path
 
 
 PATIENT = """\
-from gan_helpers.widgets import Clinic
+from gan_helpers.course.widgets import Clinic
 
 Clinic(steps=16)"""
 MAPS = """\

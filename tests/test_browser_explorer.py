@@ -10,7 +10,7 @@ import torch
 from browser import HANDLE, TRACK, browser, lab, open_notebook, pixels, run_all
 from torch import nn
 
-from gan_helpers import checkpoints, latent, page, plots, recipes
+from gan_helpers import generators, latent, page, plots, recipes
 from gan_helpers.models import auxiliary, best, residual, sagan
 from gan_helpers.models.blocks import SameConv2d, SameConvTranspose2d, SelfAttention
 
@@ -182,12 +182,12 @@ def test_the_page_draws_classes_as_pytorch_does(name, tmp_path):
         status.filter(has_text="class <owl> ·").wait_for()
 
 
-ONE_NET = [name for name in checkpoints.shipped() if recipes.get(name).labels != "pairs"]  # a page holds no more
+ONE_NET = [name for name in generators.shipped() if recipes.get(name).labels != "pairs"]  # a page holds no more
 
 
 @pytest.mark.parametrize("name", ["every layer", *ONE_NET])
 def test_the_page_draws_what_pytorch_draws(name, tmp_path, record_property):
-    net = every_layer() if name == "every layer" else checkpoints.load_generator(name)
+    net = every_layer() if name == "every layer" else generators.load_generator(name)
     path = page.export_page(net, tmp_path / "page.html", name)
     z = 1.5 * latent.draw_z(4, net.latent_dim, 3)
     wanted = latent.generate(net, z, torch.arange(4) if getattr(net, "num_classes", 0) else None)

@@ -15,7 +15,7 @@ STEP = "e => Number(e.innerText.match(/step ([0-9,]+)/)[1].replace(',', ''))"
 
 
 def test_lab(tmp_path: Path, record_property) -> None:
-    cells = [nbformat.v4.new_code_cell("from gan_helpers.widgets import Lab\n\nLab('ring')")]
+    cells = [nbformat.v4.new_code_cell("from gan_helpers.course.widgets import Lab\n\nLab('ring')")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "lab.ipynb")
 

@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from gan_helpers import checkpoints, data, latent, runs
+from gan_helpers import checkpoints, data, generators, latent, runs
 from gan_helpers.__main__ import main
+from gan_helpers.batches import Batches
 from gan_helpers.errors import CourseError
 from gan_helpers.losses import bce_d, bce_g
 from gan_helpers.recipes import RECIPES, Recipe
-from gan_helpers.training import Batches, Trainer
+from gan_helpers.tensors import save_tensors
+from gan_helpers.training import Trainer
 
 rng = np.random.default_rng(0)
 IMAGES, LABELS = rng.integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), np.arange(50) % 3
@@ -137,7 +139,7 @@ def run(tmp_path):
 def test_pictures_show_a_class_in_each_row(run):
     assert Image.open(run / "samples.png").size == (8 * 18 - 2, 3 * 18 - 2)
     assert Image.open(run / "training.gif").size == (4 * 18 - 2, 3 * 18 - 2)
-    generator = checkpoints.load_generator(run)
+    generator = generators.load_generator(run)
     assert generator.class_names == SET.class_names
 
 
@@ -146,7 +148,7 @@ def test_sampling_by_class(run, tmp_path, capsys):
     for source in (run, tmp_path / "mine.safetensors"):
         for k, name in enumerate(("cat", "1")):
             assert main(["sample", str(source), "--class", name, "--n", "5", "--out", str(tmp_path / f"{k}.npy")]) == 0
-        generator = checkpoints.load_generator(source)
+        generator = generators.load_generator(source)
         assert generator.class_names == ("bird", "cat", "deer") and generator.num_classes == 3
         a, b = np.load(tmp_path / "0.npy"), np.load(tmp_path / "1.npy")
         assert (a == b).all()
@@ -170,6 +172,6 @@ def test_sampling_by_class(run, tmp_path, capsys):
 def test_a_file_without_its_class_names_is_told(run, tmp_path):
     _, header, tensors = checkpoints.read(run / "checkpoint.safetensors")
     for classes, told in (("[]", "names 0"), ("{", "damaged"), ("5", "damaged")):
-        checkpoints.write_atomically(tmp_path / "x.safetensors", tensors, header | {"classes": classes})
+        save_tensors(tmp_path / "x.safetensors", tensors, header | {"classes": classes})
         with pytest.raises(CourseError, match=told):
-            checkpoints.load_generator(tmp_path / "x.safetensors")
+            generators.load_generator(tmp_path / "x.safetensors")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from gan_helpers import checkpoints
+from gan_helpers import checkpoints, generators, tensors
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.latent import draw_z, generate
@@ -60,13 +60,13 @@ def test_animate(run, tmp_path, suffix):
 def test_export_is_small_and_samples_alike(run, tmp_path):
     out = tmp_path / "mine.safetensors"
     assert main(["export", str(run), "--out", str(out), "--licence", "mine"]) == 0
-    card = checkpoints.load_generator(out).card
+    card = generators.load_generator(out).card
     assert card["overrides"]["image_size"] == 16 and card["steps"] == 2 and card["images_seen"] == 8
     assert "photos" not in card["overrides"] and "licence | mine" in out.with_suffix(".md").read_text()
     assert str(tmp_path) not in out.with_suffix(".md").read_text()
     assert "trained on photos" in out.with_suffix(".md").read_text()  # not the recipe's line about its own data
     z = torch.randn(4, 100)
-    a, b = checkpoints.load_generator(run)(z), checkpoints.load_generator(out)(z)
+    a, b = generators.load_generator(run)(z), generators.load_generator(out)(z)
     assert (a - b).abs().max() < 0.01
 
 
@@ -103,7 +103,7 @@ def test_list(capsys):
     assert main(["list", "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
     assert set(table["recipes"]) == set(RECIPES) and "faces" in table["data"] and "celeba" in table["data"]
-    assert set(table["generators"]) == set(checkpoints.shipped())
+    assert set(table["generators"]) == set(generators.shipped())
     assert main(["list"]) == 0 and "first-minute" in capsys.readouterr().out
 
 
@@ -160,18 +160,18 @@ def test_wrong_layers_are_named(run, tmp_path):
     for told, wrong in cases.items():
         save_file({k: v.contiguous() for k, v in wrong.items()}, tmp_path / "x.safetensors", header)
         with pytest.raises(CourseError, match=f"x.safetensors.*'ema.(layers.0.weight|extra)' .*{told}"):
-            checkpoints.load_generator(tmp_path / "x.safetensors")
+            generators.load_generator(tmp_path / "x.safetensors")
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(CourseError, match="not one that this version"):
-        checkpoints.load_generator(tmp_path / "x.safetensors")
+        generators.load_generator(tmp_path / "x.safetensors")
     save_file(
         {"a": torch.zeros(1)}, tmp_path / "x.safetensors", {"format": "1", "recipe": '{"name": "x", "g_width": 1e9}'}
     )
     with pytest.raises(CourseError, match="x.safetensors: g_width must lie between"):
-        checkpoints.load_generator(tmp_path / "x.safetensors")
+        generators.load_generator(tmp_path / "x.safetensors")
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(run, monkeypatch):
@@ -182,18 +182,18 @@ def test_a_full_disk_leaves_the_last_checkpoint(run, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     with pytest.raises(CourseError, match="No space left.*intact"):
         checkpoints.save(trainer, run)
     assert (run / "checkpoint.safetensors").read_bytes() == before and not list(run.glob("*part*"))
 
 
 def test_shipped_generators_are_small_and_carry_a_card():
-    assert set(checkpoints.shipped()) >= {"dcgan-celeba", "dcgan-faces"}
-    for name, path in checkpoints.shipped().items():
-        generator = checkpoints.load_generator(name)
+    assert set(generators.shipped()) >= {"dcgan-celeba", "dcgan-faces"}
+    for name, path in generators.shipped().items():
+        generator = generators.load_generator(name)
         assert path.stat().st_size <= 10_000_000 and path.with_suffix(".md").exists()
         assert {"recipe", "overrides", "minutes", "machine", "data", "licence", "limits"} <= generator.card.keys()
         images, r = generate(generator, draw_z(20, generator.latent_dim)), generator.recipe
         assert images.shape[1:] == (r.channels, r.image_size, r.image_size) and images.std(0).mean() > 0.1
-    assert sum(path.stat().st_size for path in checkpoints.shipped().values()) <= 48_000_000
+    assert sum(path.stat().st_size for path in generators.shipped().values()) <= 48_000_000

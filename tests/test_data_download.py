@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from gan_helpers import data
-from gan_helpers.data import ImageSet, download, folder, load
+from gan_helpers.data import ImageSet, decoding, download, load
 from gan_helpers.data.download import fetch
 from gan_helpers.errors import CourseError
 
@@ -292,7 +292,7 @@ def test_celeba(server, monkeypatch):
         assert (found.images == whole.images[rows]).all() and isinstance(found.images, np.memmap)
         assert found.attributes["Attribute_7"].tolist() == values[rows, 7].tolist()
     with zipfile.ZipFile(io.BytesIO(contents["img_align_celeba.zip"])) as archive:
-        alone = folder.decode(archive.open("img_align_celeba/000003.jpg"), 64, 3)
+        alone = decoding.decode(archive.open("img_align_celeba/000003.jpg"), 64, 3)
     assert (whole.images[2] == alone).all()
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_helpers import data
-from gan_helpers.data import folder, load
+from gan_helpers import files as file_helpers
+from gan_helpers.data import decoding, folder, load, splits
 from gan_helpers.data.folder import open_folder
 from gan_helpers.errors import CourseError
 
@@ -34,7 +34,8 @@ def photos(tmp_path):
     root = tmp_path / "photos"
     for i in range(6):
         seeds = range(i, 1000, 6)
-        next(s for s in seeds if data.rank(save(noise(20 + i, 30, s), root / f"{i}.jpg").read_bytes()) < data.HELD_OUT)
+        drawn = (save(noise(20 + i, 30, s), root / f"{i}.jpg") for s in seeds)
+        next(path for path in drawn if splits.rank(path.read_bytes()) < splits.HELD_OUT)
     return root
 
 
@@ -222,7 +223,7 @@ def test_names_that_are_not_utf8(photos):
 
 def test_the_second_opening_maps_the_cache_and_decodes_nothing(photos, monkeypatch):
     first = open_folder(photos, 8)
-    monkeypatch.setattr(folder, "decode", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(decoding, "decode", lambda *_: pytest.fail("decoded again"))
     second = open_folder(photos, 8)
     assert isinstance(second.images, np.memmap) and not second.images.flags.writeable
     assert (first.images == second.images).all()
@@ -311,16 +312,16 @@ def test_labels_stay_with_their_images_when_broken_ones_are_left_out(tmp_path):
 
 
 def test_a_repaired_image_is_noticed(photos, monkeypatch):
-    good = folder.decode
+    good = decoding.decode
 
     def unreadable(file, *rest):
         if "2.jpg" in file.name:
             raise PermissionError("no")
         return good(file, *rest)
 
-    monkeypatch.setattr(folder, "decode", unreadable)
+    monkeypatch.setattr(decoding, "decode", unreadable)
     assert len(open_folder(photos, 8, skip_broken=True)) == 5
-    monkeypatch.setattr(folder, "decode", good)  # the same file, size and time: only the permission changed
+    monkeypatch.setattr(decoding, "decode", good)  # the same file, size and time: only the permission changed
     assert len(open_folder(photos, 8)) == 6
 
 
@@ -473,7 +474,7 @@ def test_an_interruption_leaves_nothing(photos, cache, monkeypatch, stop):
     def interrupted(*_):
         raise stop
 
-    monkeypatch.setattr(folder, "decode", interrupted)
+    monkeypatch.setattr(decoding, "decode", interrupted)
     with pytest.raises(stop):
         open_folder(photos, 8)
     assert files(cache) == []
@@ -501,7 +502,7 @@ def test_a_disk_that_is_really_full(photos, cache, monkeypatch):
     """The file handed out is /dev/full: every flush fails as on a full disk."""
     real = open
     monkeypatch.setattr(
-        folder, "open", lambda p, how="r": real("/dev/full", "wb") if how == "xb" else real(p, how), raising=False
+        file_helpers, "open", lambda p, how="r": real("/dev/full", "wb") if how == "xb" else real(p, how), raising=False
     )
     with pytest.raises(CourseError, match="is full"):
         open_folder(photos, 8)
@@ -676,8 +677,8 @@ def test_every_class_keeps_a_training_image(tmp_path):
 
 def test_copies_in_a_small_class_train_together():
     ranks, labels = np.array([0.95, 0.95, 0.99, 0.2, 0.91]), np.array([0, 0, 0, 1, 1])
-    assert data.held_out(ranks, labels).tolist() == [False, False, True, False, True]
-    assert data.held_out(ranks).tolist() == [True, True, True, False, True]
+    assert splits.held_out(ranks, labels).tolist() == [False, False, True, False, True]
+    assert splits.held_out(ranks).tolist() == [True, True, True, False, True]
 
 
 # ---- greys of more than 8 bits

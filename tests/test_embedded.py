@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_helpers.data import DATA, embedded, load
+from gan_helpers.data import embedded, load
+from gan_helpers.environment import DATA
 from gan_helpers.errors import CourseError
 
 sys.path.insert(0, str(DATA))

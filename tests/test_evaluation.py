@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_helpers import checkpoints, data, evaluation, features, runs
+from gan_helpers import checkpoints, data, evaluation, features, generators, runs, tensors
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.evaluation import Score
@@ -198,15 +198,15 @@ def test_a_run_is_scored_and_keeps_its_best(tmp_path):
     trainer = runs.train(TINY, data.load("faces"), folder, judge=judge, score_every=2, progress=False)
     rows = [line.split(",") for line in (folder / "scores.csv").read_text().split()]
     assert rows == [["step", "FD(test)"], ["2", "3.0"], ["4", "1.0"], ["6", "2.0"]]
-    best = checkpoints.load_generator(folder / "best.safetensors")
+    best = generators.load_generator(folder / "best.safetensors")
     assert torch.equal(next(iter(best.parameters())), judge.seen[1])
     assert not torch.equal(judge.seen[1], next(iter(trainer.ema.parameters())))
-    exported = checkpoints.export_generator(folder / "best.safetensors", tmp_path / "best.safetensors")
+    exported = generators.export_generator(folder / "best.safetensors", tmp_path / "best.safetensors")
     (tmp_path / "notes.md").write_text("mine")
     with pytest.raises(CourseError, match="notes.md is there and no card"):
-        checkpoints.export_generator(folder, tmp_path / "notes.safetensors")
+        generators.export_generator(folder, tmp_path / "notes.safetensors")
     assert (tmp_path / "notes.md").read_text() == "mine"
-    card = checkpoints.load_generator(exported).card
+    card = generators.load_generator(exported).card
     assert card["steps"] == 4 and card["chosen_by"] == "FD(test) 1" and (folder / "losses.png").exists()
 
 
@@ -268,7 +268,7 @@ def test_a_score_that_is_no_number_is_written_down_and_never_the_best(tmp_path):
 
 
 def test_the_old_best_stays_where_the_new_one_cannot_be_written(tmp_path, monkeypatch, capsys):
-    folder, save_file = tmp_path / "run", checkpoints.save_file
+    folder, save_file = tmp_path / "run", tensors.save_file
     assert scored(folder, 2, 5.0) == 2
     before = (folder / "best.safetensors").read_bytes()
 
@@ -278,7 +278,7 @@ def test_the_old_best_stays_where_the_new_one_cannot_be_written(tmp_path, monkey
             path.write_bytes(path.read_bytes()[:100])
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     assert scored(folder, 4, 1.0) == 2 and "Scores stopped" in capsys.readouterr().out
     assert (folder / "best.safetensors").read_bytes() == before and not list(folder.glob(".best*"))
 
@@ -302,6 +302,6 @@ def test_a_run_is_saved_before_it_is_judged_and_when_the_judge_is_interrupted(tm
 def test_a_judge_prefers_faces_to_noise():
     judge = evaluation.Judge("faces", "faces-net", n=200, image_size=64)
     assert judge.name == "KD(faces-net)"
-    trained = checkpoints.load_generator("dcgan-faces")
+    trained = generators.load_generator("dcgan-faces")
     untrained = runs.Trainer(trained.recipe, data.load("faces").images[:16]).generator
     assert judge(trained) < judge(untrained)

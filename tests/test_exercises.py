@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan_helpers.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09
+from gan_helpers.course.exercises import REGISTRY, grade, nb00, nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09
 
 loss = F.binary_cross_entropy_with_logits
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from gan_helpers import exercises
+from gan_helpers.course import exercises
+from gan_helpers.course.exercises import NotAttempted, Wrong, call, check, exercise, grade, hint, solution
 from gan_helpers.errors import CourseError
-from gan_helpers.exercises import NotAttempted, Wrong, call, check, exercise, grade, hint, solution
 
 
 def double(x):

@@ -5,10 +5,10 @@ import ast
 import pytest
 import torch
 
-from gan_helpers import failures, toy
-from gan_helpers.data import ROOT
-from gan_helpers.failures import CASES, Row, call, clothes, over, panel, points, record, results, verdict
-from gan_helpers.widgets import Clinic
+from gan_helpers.course import failures, toy
+from gan_helpers.course.failures import CASES, Row, call, clothes, over, panel, points, record, results, verdict
+from gan_helpers.course.widgets import Clinic
+from gan_helpers.environment import ROOT
 
 NOT_SHOWN = ("BatchNorm mode, by distance", "BatchNorm around 0")  # the notebook says so, and why
 TWIN = ROOT / "notebooks" / "text" / "03_failure_lab.py"

@@ -11,7 +11,8 @@ from torch import nn
 from gan_helpers import models
 from gan_helpers.errors import CourseError
 from gan_helpers.models import auxiliary, best, blocks, genzoo, residual, sagan
-from gan_helpers.recipes import FAMILIES, RECIPES
+from gan_helpers.recipes import RECIPES
+from gan_helpers.recipes.recipe import FAMILIES
 
 
 def weights(kernel, *widths):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_helpers import data, features
+from gan_helpers import classifier, data, environment, features
 from gan_helpers.errors import CourseError
 
 
@@ -105,15 +105,15 @@ def tiny(tmp_path_factory):
     """A network trained for a moment on some of fashion, and its file."""
     path = tmp_path_factory.mktemp("net") / "tiny-net.safetensors"
     train, held_out = (data.load("fashion", split=split) for split in ("train", "held-out"))
-    right = features.train_classifier(train.take(slice(3000), "fashion"), held_out, path, epochs=2)
+    right = classifier.train_classifier(train.take(slice(3000), "fashion"), held_out, path, epochs=2)
     return path, right
 
 
 def test_a_classifier_learns_saves_and_loads(tiny):
     path, right = tiny
     assert set(right) == {"class"} and right["class"] > 0.4  # guessing: 0.1
-    net = features.load_classifier(path)
-    again = features.accuracy(net, data.load("fashion", split="held-out"))
+    net = classifier.load_classifier(path)
+    again = classifier.accuracy(net, data.load("fashion", split="held-out"))
     assert again["class"] == pytest.approx(right["class"], abs=0.02)  # half precision
     assert path.stat().st_size < 2_000_000 and "Fashion-MNIST" in path.with_suffix(".md").read_text()
 
@@ -141,7 +141,7 @@ def test_wrong_input_is_refused(tiny):
 def test_damaged_networks_are_refused(harm, tiny, tmp_path):
     path = tmp_path / "x.safetensors"
     if harm == "a generator":
-        shutil.copy(data.DATA / "generators" / "dcgan-faces.safetensors", path)
+        shutil.copy(environment.DATA / "generators" / "dcgan-faces.safetensors", path)
     else:
         path.write_bytes(tiny[0].read_bytes()[:1000] if harm == "cut" else b"hello")
     with pytest.raises(CourseError, match="damaged or is no classifier"):
@@ -149,27 +149,27 @@ def test_damaged_networks_are_refused(harm, tiny, tmp_path):
 
 
 def test_what_a_set_says_about_itself():
-    targets = features.targets_of(data.load("faces", split="held-out"))
+    targets = classifier.targets_of(data.load("faces", split="held-out"))
     assert targets["glasses"][1] == ("False", "True") and set(targets["glasses"][0]) == {0, 1}
     assert len(targets["skin"][1]) == 8 and len(targets["class"][1]) == 2
     with pytest.raises(CourseError, match="no labels or attributes.*cifar10-net"):
-        features.targets_of(data.ImageSet(some_images(), "mine"))
+        classifier.targets_of(data.ImageSet(some_images(), "mine"))
 
 
 @pytest.mark.parametrize(
     ("name", "least"), [("faces", {"glasses": 0.99, "skin": 0.95, "beard": 0.97}), ("fashion", {"class": 0.88})]
 )
 def test_shipped_networks_know_their_held_out_images(name, least):
-    net = features.load_classifier(features.shipped()[f"{name}-net"])
-    right = features.accuracy(net, data.load(name, split="held-out"))
+    net = classifier.load_classifier(classifier.shipped()[f"{name}-net"])
+    right = classifier.accuracy(net, data.load(name, split="held-out"))
     for question, share in least.items():
         assert right[question] >= share, question
-    assert features.shipped()[f"{name}-net"].stat().st_size < 2_000_000
+    assert classifier.shipped()[f"{name}-net"].stat().st_size < 2_000_000
 
 
 def test_each_set_has_its_network():
     found = [features.own_of(*pair) for pair in (("faces", 3), ("holiday.zip", 3), ("digits.zip", 1))]
-    assert found == ["faces-net", "cifar10-net", "fashion-net"] and set(found) <= set(features.shipped())
+    assert found == ["faces-net", "cifar10-net", "fashion-net"] and set(found) <= set(classifier.shipped())
 
 
 def test_a_classifier_answers_by_question():

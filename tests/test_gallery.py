@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from gan_helpers import callbacks, checkpoints, data, evaluation, gallery, plots, recipes, runs
+from gan_helpers import checkpoints, data, evaluation, frames, generators, plots, recipes, runs
+from gan_helpers.course.authoring import gallery
 from gan_helpers.errors import CourseError
-from gan_helpers.notebook import show_samples
+from gan_helpers.generators import show_samples
 from gan_helpers.training import Trainer
 
 
@@ -29,7 +30,7 @@ def small(tmp_path, monkeypatch):
     for name, path in {"PLAN": "plan.json", "BOARD": "leaderboard.json"}.items():
         monkeypatch.setattr(gallery, name, tmp_path / "generators" / path)
     monkeypatch.setattr(gallery, "ROOT", tmp_path)
-    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "generators")
+    monkeypatch.setattr(generators, "SHIPPED", tmp_path / "generators")
     return tmp_path
 
 
@@ -42,7 +43,7 @@ def test_plan_train_and_board(small, capsys):
     planned["steps"] = 10
     (small / "generators" / "plan.json").write_text(json.dumps({"tiny": planned}))
     assert gallery.main(["train", *sources]) == 0
-    generator = checkpoints.load_generator(small / "generators" / "tiny.safetensors")
+    generator = generators.load_generator(small / "generators" / "tiny.safetensors")
     assert (
         generator.recipe.g_width == 2
         and generator.card["steps"] == 10
@@ -80,12 +81,12 @@ def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monk
         json.dumps({"tiny": {"divisor": 4, "steps": 200, "images_per_second": 1}})
     )
     assert gallery.main(["train", "--data", "fashion_mnist=fashion"]) == 0
-    best = checkpoints.load_generator(small / "generators" / "tiny.safetensors")
+    best = generators.load_generator(small / "generators" / "tiny.safetensors")
     folder = small / "runs" / "gallery" / "tiny"
-    drawn = [int(path.stem) for path in callbacks.frame_files(folder)]
+    drawn = [int(path.stem) for path in frames.frame_files(folder)]
     assert best.card["steps"] == 100 and max(drawn) == 200  # so that there is something to leave out
     trainer = Trainer(best.recipe, data.load("fashion", best.recipe.image_size, 1).images)
-    kept = callbacks.half(callbacks.sheet(best, *callbacks.fixed_latents(trainer)), by_class=False)
+    kept = frames.half(frames.sheet(best, *frames.fixed_latents(trainer)), by_class=False)
     with Image.open(small / "images" / "tiny.gif") as gif:
         gif.seek(gif.n_frames - 1)
         shown = gif.convert("RGB").crop((0, 0, *kept.size))

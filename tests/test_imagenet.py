@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers import data, evaluation, features
+from gan_helpers import classifier, data, evaluation, features
 from gan_helpers.__main__ import main
 from gan_helpers.data import embedded
 from gan_helpers.errors import CourseError
@@ -123,7 +123,7 @@ def test_photos_that_it_never_saw_get_the_right_label(photo, label):
 @installed
 def test_the_protocol_names_weights_resize_and_normalisation():
     net = features.load("imagenet")
-    assert net.name == "imagenet" and net.weights == features.sha256(WEIGHTS)[:8]
+    assert net.name == "imagenet" and net.weights == classifier.sha256(WEIGHTS)[:8]
     for words in ("bicubic", "antialiasing", "224x224", "(x - 127) / 128"):
         assert words in net.resize
     images = data.load("faces", 16).images[:12]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import callbacks, data, evaluation, features, runs
-from gan_helpers.data import download, embedded, load
+from gan_helpers import callbacks, evaluation, features, runs
+from gan_helpers.data import download, embedded, load, splits
 from gan_helpers.errors import CourseError
 from gan_helpers.evaluation import Judge, evaluate
 from gan_helpers.recipes import RECIPES
@@ -79,7 +79,7 @@ def test_who_knows_all_training_images_by_heart_is_caught_by_the_few_that_choose
 
 def test_a_judge_of_few_photos_and_of_none_held_out(tmp_path):
     photos = [png(image[0]) for image in FASHION.images[:200]]
-    held = [data.rank(photo) >= 0.9 for photo in photos]
+    held = [splits.rank(photo) >= 0.9 for photo in photos]
     train = [photo for photo, out in zip(photos, held, strict=True) if not out]
     for count, words in (
         (9, "has 9 images, of which none is held out"),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_helpers import toy
+from gan_helpers.course import toy
+from gan_helpers.course.widgets import Lab, filmstrip, flipbook, lab
 from gan_helpers.errors import CourseError
-from gan_helpers.widgets import Lab, filmstrip, flipbook, lab
 
 
 def pixels(widget):

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from gan_helpers import workshop
+from gan_helpers.course.authoring import workshop
 
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|work|tmp)\b")
 NOT_COMPARED = {"nbval-skip", "nbval-ignore-output"}
@@ -372,7 +372,7 @@ def image(alt: str | None):
 
 @pytest.mark.parametrize("path", [notebook for _, notebook in workshop.pairs()], ids=lambda path: path.stem)
 def test_notebook(path: Path) -> None:
-    assert path.exists(), f"python -m gan_helpers.workshop run {path.stem}"
+    assert path.exists(), f"python -m gan_helpers.course.authoring.workshop run {path.stem}"
     assert problems(path) == []
 
 
@@ -437,7 +437,7 @@ BAD = [
     ("image without description", set_source(4, "![](square.png)")),
     ("image without description", set_source(4, '<img src="square.png">')),
     ("badge or first cell", set_source(0, "# A title")),
-    ("badge or first cell", set_source(1, "from gan_helpers.notebook import setup_notebook")),
+    ("badge or first cell", set_source(1, "from gan_helpers.course.setup import setup_notebook")),
 ]
 
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from gan_helpers import animate, augment, latent, losses, models, plots, recipes
 from gan_helpers.errors import CourseError
-from gan_helpers.recipes import RECIPES
+from gan_helpers.recipes import RECIPES, recipe
 
 
 def test_recipes_know_the_names_of_losses_and_augmentations():
-    assert (*losses.LOSSES,) == recipes.LOSS_NAMES and (*augment.AUGMENTATIONS,) == recipes.AUGMENT_NAMES
+    assert (*losses.LOSSES,) == recipe.LOSS_NAMES and (*augment.AUGMENTATIONS,) == recipe.AUGMENT_NAMES
 
 
 def log_sigmoid(a):

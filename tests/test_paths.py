@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import checkpoints, data, directions, evaluation, features, page
+from gan_helpers import checkpoints, classifier, data, directions, environment, evaluation, features, generators, page
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.widgets.explorer import explore
 from gan_helpers.widgets.training import scrub
 
-ROOT = str(data.ROOT)
+ROOT = str(environment.ROOT)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_name_goes_before_a_folder_that_is_called_so(away, capsys):
     assert evaluation.samples_of("dcgan-faces")[1] is None and "is a generator of the c" in capsys.readouterr().out
     assert evaluation.samples_of("./dcgan-faces")[1] == evaluation.samples_of(Path("dcgan-faces"))[1] == 12
     with pytest.raises(CourseError, match="without a checkpoint"):
-        checkpoints.load_generator("./dcgan-faces")
+        generators.load_generator("./dcgan-faces")
 
 
 def test_photos_in_a_folder_called_faces_stay_ones_own(away):
@@ -79,7 +79,7 @@ def test_photos_in_a_folder_called_faces_stay_ones_own(away):
     assert main(["train", "dcgan-celeba", "--data", "./faces", "--fallback", "faces", "--out", "run", *tiny]) == 0
     assert Recipe.from_json((away / "run" / "recipe.json").read_text("utf-8")).data == "./faces"
     assert main(["export", "run", "--out", "g.safetensors"]) == 0
-    assert checkpoints.load_generator(away / "g.safetensors").recipe.data == "./faces"
+    assert generators.load_generator(away / "g.safetensors").recipe.data == "./faces"
 
 
 TINY = ["--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=4", "--steps", "1", "--device", "cpu"]
@@ -98,13 +98,13 @@ def test_a_tilde_is_home_wherever_a_path_is_given(away, monkeypatch):
         "export-explorer ~/run --out ~/p.html",
     ):
         assert main(command.split()) == 0
-    generator = checkpoints.load_generator("~/g.safetensors")
+    generator = generators.load_generator("~/g.safetensors")
     assert scrub("~/run").children and page.export_page(generator, "~/q.html", "q") == home / "q.html"
     assert explore(generator, folder="~/explored").explorer.folder == home / "explored"
     kept = directions.save_directions("~/d.safetensors", {"a": torch.ones(4)})
     assert kept == home / "d.safetensors" and "a" in directions.load_directions("~/d.safetensors", 4)
-    shutil.copy(features.shipped()["fashion-net"], home / "n.safetensors")
-    assert features.load("~/n.safetensors").name == "n" and features.load_classifier("~/n.safetensors").heads
+    shutil.copy(classifier.shipped()["fashion-net"], home / "n.safetensors")
+    assert features.load("~/n.safetensors").name == "n" and classifier.load_classifier("~/n.safetensors").heads
     assert sorted(path.name for path in away.iterdir()) == ["cache", "home"]
 
 
@@ -132,10 +132,10 @@ def loaded(*names):
 
 
 def test_where_all_names_are_numbers_only_names_count():
-    assert checkpoints.class_number(loaded("0", "1", "3", "4"), "3") == 2
+    assert generators.class_number(loaded("0", "1", "3", "4"), "3") == 2
     with pytest.raises(CourseError, match="no class '2'.*Classes: 0, 1, 3, 4"):
-        checkpoints.class_number(loaded("0", "1", "3", "4"), "2")
+        generators.class_number(loaded("0", "1", "3", "4"), "2")
     with pytest.raises(CourseError, match="no class '0'"):
-        checkpoints.class_number(loaded(*sorted(map(str, range(1, 13)))), "0")
-    assert checkpoints.class_number(loaded("cat", "3"), "0") == 0
-    assert checkpoints.class_number(loaded("Hund", "K\u00e4fer"), "Ka\u0308fer") == 1
+        generators.class_number(loaded(*sorted(map(str, range(1, 13)))), "0")
+    assert generators.class_number(loaded("cat", "3"), "0") == 0
+    assert generators.class_number(loaded("Hund", "K\u00e4fer"), "Ka\u0308fer") == 1

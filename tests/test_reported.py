@@ -11,20 +11,22 @@ from PIL import Image
 from gan_helpers import (
     callbacks,
     checkpoints,
+    classifier,
     data,
     directions,
+    environment,
     evaluation,
-    features,
     files,
-    gallery,
+    generators,
     models,
     runs,
     training,
 )
 from gan_helpers.__main__ import main, parser
+from gan_helpers.course.authoring import gallery
+from gan_helpers.course.exercises import is_blank
 from gan_helpers.data import download
 from gan_helpers.errors import CourseError
-from gan_helpers.exercises import is_blank
 from gan_helpers.page import compile_net
 from gan_helpers.recipes import Recipe
 from gan_helpers.training import Diverged, Trainer, pick_device
@@ -75,7 +77,7 @@ def test_both_splits_have_the_same_classes_and_a_small_set_makes_a_network(away)
     train, held_out = (data.load(folder, split=split) for split in ("train", "held-out"))
     assert train.class_names == held_out.class_names == ("cats", "dogs") and set(held_out.labels) == {0}
     assert main(["network", str(folder), "--out", "pets.safetensors", "--epochs", "1"]) == 0
-    assert features.load_classifier(away / "pets.safetensors").heads == {"class": ("cats", "dogs")}
+    assert classifier.load_classifier(away / "pets.safetensors").heads == {"class": ("cats", "dogs")}
 
 
 def test_a_network_needs_an_epoch_and_may_leave_broken_images_out(away, capsys):
@@ -95,7 +97,7 @@ def test_a_stand_in_is_recorded_as_what_it_is(away, monkeypatch):
     tiny = ["--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=4", "family=dcgan"]
     assert main(["train", "conv-mnist", "--fallback", "fashion", "--steps", "1", "--out", "run", *tiny]) == 0
     assert runs.recipe_of(away / "run").data == "fashion"
-    assert "fashion" in checkpoints.export_generator("run", away / "g.safetensors").with_suffix(".md").read_text()
+    assert "fashion" in generators.export_generator("run", away / "g.safetensors").with_suffix(".md").read_text()
     assert (
         main(["train", "conv-mnist", "--fallback", "fashion", "--steps", "2", "--out", "run", "--resume", *tiny]) == 0
     )
@@ -153,7 +155,7 @@ def conditional():
 def test_a_conditional_generator_straight_from_training_has_classes():
     net = conditional()
     explorer = Explorer(net, SET)
-    assert explorer.class_names == ("0", "1", "2") and checkpoints.class_names(torch.nn.Identity()) == ()
+    assert explorer.class_names == ("0", "1", "2") and generators.class_names(torch.nn.Identity()) == ()
     explorer.change(label=2)
     assert "class 2" in explorer.describe()
     assert directions.activation_pca(net, 3).shape == (3, 6)  # its ReLUs can be found
@@ -214,9 +216,9 @@ def test_run_folders_stay_in_runs():
 
 def test_cache_folder_may_lie_at_home(monkeypatch):
     monkeypatch.setenv("GAN_HELPERS_CACHE", "~/gan")
-    assert data.cache_dir() == Path.home() / "gan"
+    assert environment.cache_dir() == Path.home() / "gan"
     monkeypatch.setenv("GAN_HELPERS_CACHE", "")
-    assert data.cache_dir() == data.DATA / "cache"
+    assert environment.cache_dir() == environment.DATA / "cache"
 
 
 def test_a_wrong_constant_is_an_answer():

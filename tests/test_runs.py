@@ -16,12 +16,27 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import animate, callbacks, checkpoints, console, data, features, files, latent, runs
+from gan_helpers import (
+    animate,
+    callbacks,
+    checkpoints,
+    classifier,
+    console,
+    data,
+    files,
+    frames,
+    generators,
+    latent,
+    runs,
+)
 from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
+from gan_helpers.data import images
 from gan_helpers.errors import CourseError
+from gan_helpers.interrupt import Interrupt
 from gan_helpers.recipes import Recipe
-from gan_helpers.training import Diverged, Interrupt, Trainer
+from gan_helpers.tensors import save_tensors
+from gan_helpers.training import Diverged, Trainer
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
@@ -85,7 +100,7 @@ def test_files_and_their_folder_are_forced_to_the_disk_in_order(tmp_path, monkey
     files.save_text(tmp_path / "x.txt", "here")
     assert events == ["file", "move", "folder"]
     events.clear()
-    checkpoints.write_atomically(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {})
+    save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {})
     assert events == ["file", "move", "folder"] and len(list(tmp_path.iterdir())) == 2
 
 
@@ -159,7 +174,7 @@ def test_checkpoints_of_old_go_by_the_number_of_images(tmp_path):
     for path in checkpoints.candidates(tmp_path / "run"):
         _, header, tensors = checkpoints.read(path)
         del header["exactly"]
-        checkpoints.write_atomically(path, tensors, header | {"images": "50 images, 0123abcd"})
+        save_tensors(path, tensors, header | {"images": "50 images, 0123abcd"})
     with pytest.raises(CourseError, match="50 images there, 40 here"):
         runs.train(TINY, SET.take(np.arange(40), "fewer"), tmp_path / "run", resume=True, **QUIET)
     assert runs.train(TINY, SET, tmp_path / "run", resume=True, **QUIET).step == 6
@@ -172,7 +187,7 @@ def test_a_digest_follows_its_images(tmp_path):
     assert small.take(half, "x").digest == small.take(np.flatnonzero(half), "x").digest != small.digest
     assert SET.content() != SET.take(np.arange(49), "x").content()
     np.save(tmp_path / "x.npy", IMAGES)
-    assert data.digest_of(np.load(tmp_path / "x.npy", mmap_mode="r")) == SET.content()
+    assert images.digest_of(np.load(tmp_path / "x.npy", mmap_mode="r")) == SET.content()
 
 
 def test_an_extra_that_fails_is_told_once_and_ends_no_run(tmp_path, monkeypatch, capsys):
@@ -224,8 +239,8 @@ def test_a_thousand_classes_make_no_picture_too_high():
     recipe = TINY.but(labels="pairs", num_classes=4)
     trainer = Trainer(recipe, IMAGES, "cpu", labels=np.arange(50) % 4)
     trainer.generator.num_classes = 1000
-    z, labels = callbacks.fixed_latents(trainer)
-    assert len(z) == len(labels) == 8 * 910 and 910 * 18 - 2 <= callbacks.TALLEST < 911 * 18 - 2
+    z, labels = frames.fixed_latents(trainer)
+    assert len(z) == len(labels) == 8 * 910 and 910 * 18 - 2 <= frames.TALLEST < 911 * 18 - 2
     for name in ("a.gif", "a.webp", "a.mp4"):
         with pytest.raises(CourseError, match="a side has 70,000 pixels.*Show fewer"):
             animate.animate([Image.new("RGB", (2, 70_000))], name)
@@ -276,11 +291,11 @@ def test_a_folder_gives_its_newest_checkpoint_that_is_whole(tmp_path, capsys):
     runs.train(TINY, SET, tmp_path / "run", **QUIET)
     last, previous = checkpoints.candidates(tmp_path / "run")
     last.write_bytes(last.read_bytes()[:-9])
-    assert checkpoints.find(tmp_path / "run") == previous and checkpoints.load_generator(tmp_path / "run")
+    assert generators.find(tmp_path / "run") == previous and generators.load_generator(tmp_path / "run")
     assert "checkpoint.safetensors is damaged" in (out := capsys.readouterr().out) and "previous" in out
     previous.write_bytes(b"")
     with pytest.raises(CourseError, match="No checkpoint can be read: .*damaged.*Put back a copy"):
-        checkpoints.find(tmp_path / "run")
+        generators.find(tmp_path / "run")
     with pytest.raises(CourseError, match=r"No checkpoint can be read: .*in another folder \(--out\)"):
         runs.train(TINY, SET, tmp_path / "run", resume=True, **QUIET)
 
@@ -296,7 +311,7 @@ def test_too_little_memory_is_told_in_one_line(tmp_path, monkeypatch, capsys, er
     assert main(["train", "dcgan-faces", "--steps", "3", *tiny]) == 1
     told = capsys.readouterr().err.splitlines()[-1]
     assert "Out of memory on cpu at step 1" in told and "batch_size=8, g_width=4, d_width=4, image_size=16" in told
-    assert "--set batch_size=4" in told and checkpoints.read(checkpoints.find("run"))[1]["step"] == "0"
+    assert "--set batch_size=4" in told and checkpoints.read(generators.find("run"))[1]["step"] == "0"
 
 
 @pytest.mark.parametrize(("error", "told"), [
@@ -341,8 +356,8 @@ def test_a_moved_folder_is_said_to_come_from_the_recipe(tmp_path, monkeypatch, c
 def test_where_the_course_is_no_checkout_its_cache_is_the_users(tmp_path):
     """Installed without -e the package lies in site-packages, without data and nothing to check out."""
     copy = shutil.copytree(Path(data.__file__).parents[1], tmp_path / "site-packages" / "gan_helpers")
-    code = "from gan_helpers import checkpoints, data; print(data.cache_dir())\n"
-    for call in ("data.load('faces')", "checkpoints.find('dcgan-faces')"):
+    code = "from gan_helpers import data, environment, generators; print(environment.cache_dir())\n"
+    for call in ("data.load('faces')", "generators.find('dcgan-faces')"):
         code += f"try: {call}\nexcept Exception as error: print(error)\n"
     env = {k: v for k, v in os.environ.items() if k != "GAN_HELPERS_CACHE"} | {"PYTHONPATH": str(copy.parent)}
     env |= {"XDG_CACHE_HOME": str(tmp_path / "mine"), "LOCALAPPDATA": str(tmp_path / "mine")}
@@ -361,7 +376,7 @@ def test_training_a_network_leaves_the_global_generator_alone(tmp_path):
     expected = torch.rand(1)
     torch.manual_seed(5)
     for name in ("one", "two"):
-        features.train_classifier(images, images, tmp_path / f"{name}.safetensors", image_size=32, epochs=1)
+        classifier.train_classifier(images, images, tmp_path / f"{name}.safetensors", image_size=32, epochs=1)
     assert torch.rand(1) == expected
-    one, two = (features.load_classifier(tmp_path / f"{name}.safetensors").state_dict() for name in ("one", "two"))
+    one, two = (classifier.load_classifier(tmp_path / f"{name}.safetensors").state_dict() for name in ("one", "two"))
     assert all(torch.equal(one[name], two[name]) for name in one)

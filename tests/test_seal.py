@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from gan_helpers.course.ranking import LOOKED, blind, seal, unseal
 from gan_helpers.errors import CourseError
-from gan_helpers.notebook import LOOKED, blind, seal, unseal
 from gan_helpers.recipes import RECIPES
 
 NAMES = ["conv-cifar10", "lin-cifar10", "genzoo-cifar10", "dcgan-fid-cifar10"]

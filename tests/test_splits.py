@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from gan_helpers import data
-from gan_helpers.data import CHOOSE, ENOUGH, download, folder, load, rank, ranks, rows_of
+from gan_helpers.data import download, folder, load
 from gan_helpers.data.folder import open_folder
+from gan_helpers.data.splits import CHOOSE, ENOUGH, SPLITS, rank, ranks, rows_of
 from gan_helpers.errors import CourseError
 
 RANDOM = np.random.default_rng(0).random(60_000)
@@ -151,7 +152,7 @@ def test_a_download_that_fails_falls_back_in_every_split(monkeypatch, capsys):
         raise CourseError("no network")
 
     monkeypatch.setattr(download, "cifar10", offline)
-    for split in data.SPLITS:
+    for split in SPLITS:
         found = load("cifar10", fallback="fashion", split=split)
         assert (found.images == load("fashion", split=split).images).all()
 

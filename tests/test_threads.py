@@ -11,6 +11,7 @@ from gan_helpers import callbacks, checkpoints, data, runs, threads
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
+from gan_helpers.tensors import save_tensors
 from gan_helpers.training import Trainer
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=3)
@@ -101,7 +102,7 @@ def test_older_checkpoints_have_no_number(tmp_path):
     _, header, tensors = checkpoints.read(path)
     for key in ("threads", "bfloat16"):
         del header[key]
-    checkpoints.write_atomically(path, tensors, header)
+    save_tensors(path, tensors, header)
     trainer = runs.train(TINY.but(steps=5), SET, tmp_path / "run", resume=True, **OPTIONS)
     assert trainer.step == 5 and trainer.threads is None and not trainer.bfloat16
 

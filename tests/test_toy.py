@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gan_helpers import losses, toy
+from gan_helpers import losses
+from gan_helpers.course import toy
 from gan_helpers.errors import CourseError
 
 

@@ -15,10 +15,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers import callbacks, checkpoints, data, latent, models, runs
+from gan_helpers import callbacks, checkpoints, data, generators, latent, models, runs
+from gan_helpers.batches import Batches
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
-from gan_helpers.training import Batches, Diverged, Trainer, can_be_recorded, pick_device, update_ema
+from gan_helpers.recorded import can_be_recorded
+from gan_helpers.tensors import save_tensors
+from gan_helpers.training import Diverged, Trainer, pick_device, update_ema
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
@@ -272,7 +275,7 @@ def test_odd_checkpoints_give_way_to_the_previous_one(tmp_path, change, capsys):
     runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False)
     path = tmp_path / "run" / "checkpoint.safetensors"
     _, header, tensors = checkpoints.read(path)
-    checkpoints.write_atomically(path, tensors, header | change)
+    save_tensors(path, tensors, header | change)
     assert runs.train(TINY, SET, tmp_path / "run", device="cpu", progress=False, resume=True).step == 6
     assert "Going on from checkpoint.previous" in capsys.readouterr().out
 
@@ -440,7 +443,7 @@ def test_every_recipe_takes_a_step_and_survives_a_checkpoint(tmp_path, name):
     again = Trainer(recipe, images, "cpu", labels=np.arange(9) % 3)
     checkpoints.restore(again, tmp_path / "checkpoint.safetensors")
     assert same(state(trainer), state(again))
-    generator = checkpoints.load_generator(tmp_path)
+    generator = generators.load_generator(tmp_path)
     assert generator.class_names == (("0", "1", "2") if recipe.conditional else ())
     assert latent.generate(generator, latent.draw_z(12, recipe.latent_dim)).shape == (12, *images.shape[1:])
     for a, b in zip(trainer.ema.state_dict().values(), generator.state_dict().values(), strict=True):

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from gan_helpers import workshop
+from gan_helpers.course.authoring import workshop
 from gan_helpers.errors import CourseError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +48,7 @@ from gan_helpers.plots import show
 show(Image.new("RGB", (2, 2)), "A black square.", width=50)
 
 # %%
-from gan_helpers.exercises import check
+from gan_helpers.course.exercises import check
 
 
 def my_answer(frames):
@@ -216,7 +216,7 @@ def test_first_cell_on_colab(tmp_path: Path, there: bool) -> None:
 
 
 def test_settings_for_the_machine() -> None:
-    from gan_helpers.notebook import Here
+    from gan_helpers.course.setup import Here
 
     assert [Here(device, False).pick(cpu=1, gpu=2, test=0) for device in ("cpu", "cuda", "mps")] == [1, 2, 2]
     assert Here("cuda", True).pick(cpu=1, gpu=2, test=0) == 0 and Here("cuda", True).pick(cpu=1, gpu=2) == 1

@@ -22,10 +22,14 @@ from urllib.request import Request, urlopen
 import numpy as np
 
 from ..console import bar
+from ..environment import cache_dir
 from ..errors import CourseError
-from . import ImageSet, cache_dir, digest_of
+from ..files import cannot_write
+from .cache import read_cache, write_cache
+from .decoding import VERSION, decode_many
 from .embedded import FASHION
-from .folder import VERSION, cannot_write, decode_many, read_cache, write_cache, zip_opener
+from .folder import zip_opener
+from .images import ImageSet, digest_of
 
 TIMEOUT, PAUSE, TRIES = 30, 2, 20  # seconds without an answer, seconds before going on after a cut, cuts borne
 IDX = [f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]

@@ -8,8 +8,10 @@ import zlib
 
 import numpy as np
 
+from ..environment import DATA, WITHOUT_DATA
 from ..errors import CourseError
-from . import DATA, WITHOUT_DATA, ImageSet, digest_of, ranks, rows_of
+from .images import ImageSet, digest_of
+from .splits import ranks, rows_of
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 

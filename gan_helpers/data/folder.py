@@ -6,222 +6,36 @@ Its parts serve the downloads too: `decode_many` decodes in parallel, `write_cac
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
-import math
 import os
 import re
-import shutil
 import stat
-import time
-import uuid
 import zipfile
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..console import bar
+from ..environment import at_home, cache_dir
 from ..errors import CourseError
-from ..files import move
-from . import HELD_OUT, ImageSet, apart, at_home, cache_dir, check_shape, digest_of, held_out, rank, rows_of
+from ..files import atomic
+from . import apart
+from .cache import read_cache, write_cache
+from .decoding import EXTENSIONS, FORMATS, VERSION, Opener, Whites, attempt, decode_many, whites_of
+from .images import ImageSet, check_shape, digest_of
 from .layout import layout_of, printable
+from .splits import HELD_OUT, held_out, rank, rows_of
 
-Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
-EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other is tried, whatever a file is called
 MAX_ENTRY = 100 * 2**20  # bytes that one zip entry may unpack to
 MAX_RATIO, MAX_SMALL = 200, 2**30  # the images of a zip may unpack to 200 times its size, or to 1 GB
 JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "thumbs.db", "desktop.ini"}  # systems' own; in lower case
-VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
 FOLDERS = 2  # of what makes a folder's cache beyond that
-
-
-Whites = dict[str, float]  # "I" for whole numbers, "F" for floats → the value that is white, in all of a set
-TOPS = (1, 255, 1023, 4095, 16383, 65535, 2**31 - 1)  # what is usually white
-
-
-def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None = None) -> np.ndarray:
-    """One image file as uint8 (channels, image_size, image_size), values 0..255.
-
-    The shorter side is resized to `image_size` (bilinear, antialiased) and the centre cropped: the pixels of
-    torchvision's Resize and CenterCrop, in one step. Turned as EXIF says; alpha laid on white; the first frame of an
-    animation; greys of more than 8 bits scaled by `white_of`. Raises whatever Pillow raises for a broken image.
-    """
-    with Image.open(file, formats=FORMATS) as image:
-        image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
-        image.load()
-        white = white_of(image) or (whites or {}).get(image.mode[0], 1.0 if image.mode == "F" else 65535)
-        with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels bad
-            image = ImageOps.exif_transpose(image)
-        if image.mode == "F" or image.mode.startswith("I"):
-            grey = np.nan_to_num(np.asarray(image, np.float64)).clip(0, white)
-            image = Image.fromarray((grey / white * 255).round().astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB")
-        image = image.convert("L") if channels == 1 else image
-        short, long = min(image.size), max(image.size)
-        resized = int(image_size * long / short)  # the longer side after resizing
-        start = round((resized - image_size) / 2)  # where the crop begins, in new pixels
-        ends = start * long / resized, min((start + image_size) * long / resized, long)  # the crop, in old pixels
-        box = (ends[0], 0, ends[1], short) if image.width >= image.height else (0, ends[0], short, ends[1])
-        image = image.resize((image_size, image_size), Image.Resampling.BILINEAR, box=box)
-        return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
-
-
-def white_of(image: Image.Image) -> float:
-    """The value of white that an image's type fixes; 0 where it leaves that open: 16- and 32-bit and float greys.
-
-    These hold 10 or 12 bits as often as all 16, and floats anything: see `whites_of`.
-    """
-    if not (image.mode == "F" or image.mode.startswith("I")):
-        return 255
-    if image.format == "PPM":  # states its white, and Pillow scales by it
-        return 65535
-    bits = getattr(image, "tag_v2", {}).get(258)  # of a TIFF
-    return 4095 if bits == (12,) else 0
-
-
-def whites_of(names: list[str], opener: Opener) -> Whites:
-    """White in the greys of a set whose type leaves it open, decided once: the least of TOPS that none of them exceeds.
-
-    Else an image would be as bright as its own brightest pixel lets it be, and a 12-bit one black beside others of 16.
-    """
-    most: dict[str, float] = {}
-    for name in names:
-        if os.path.splitext(name)[1].lower() not in (".png", ".tif", ".tiff"):
-            continue
-        with contextlib.suppress(Exception), opener(name) as file, Image.open(file, formats=FORMATS) as image:
-            if white_of(image) == 0:
-                grey = np.asarray(image, np.float64)
-                most[image.mode[0]] = max(most.get(image.mode[0], 0), grey[np.isfinite(grey)].max(initial=0))
-    return {mode: next((top for top in TOPS if value <= top), value) for mode, value in most.items()}
-
-
-def decode_many(
-    names: list[str],
-    opener: Opener,
-    image_size: int,
-    channels: int,
-    broken: dict[str, str],
-    whites: Whites | None = None,
-) -> Iterator[np.ndarray]:
-    """Decode in parallel, in order, a bounded number at a time.
-
-    Yields:
-        uint8 (n, channels, image_size, image_size): the readable images of each chunk, n <= 32. The others are put
-        into `broken`: name → reason.
-    """
-
-    def work(chunk: list[str]) -> list[np.ndarray | str]:
-        return [attempt(name, opener, image_size, channels, whites) for name in chunk]
-
-    Image.init()  # Pillow's plugins, before threads race to load them
-    size = max(1, min(32, 2**22 // (channels * image_size**2)))  # images in a chunk: at most about 4 MB
-    chunks = [names[i : i + size] for i in range(0, len(names), size)]
-    workers = os.cpu_count() or 2
-    rest, pool = iter(chunks), ThreadPoolExecutor(workers)  # threads, because Pillow decodes without the GIL
-    try:
-        waiting = deque(pool.submit(work, chunk) for chunk in islice(rest, 4 * workers))
-        with bar(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as progress:
-            for chunk in chunks:
-                results = waiting.popleft().result()
-                waiting.extend(pool.submit(work, following) for following in islice(rest, 1))
-                broken.update((n, r) for n, r in zip(chunk, results, strict=True) if isinstance(r, str))
-                good = [r for r in results if not isinstance(r, str)]
-                if good:
-                    yield np.stack(good)
-                progress.update(len(chunk))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def attempt(
-    name: str, opener: Opener, image_size: int, channels: int, whites: Whites | None = None
-) -> np.ndarray | str:
-    """The decoded image, or why there is none. Pillow raises nearly any exception for broken files."""
-    try:
-        with opener(name) as file:
-            return decode(file, image_size, channels, whites)
-    except MemoryError:
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {error}".split("\n")[0]
-
-
-@contextlib.contextmanager
-def atomic(path: Path, size: int = 0) -> Iterator[BinaryIO]:
-    """A file to write, which appears at `path` complete or not at all.
-
-    Raises:
-        CourseError: fewer than `size` bytes are free, the disk fills up, or the place cannot be written.
-    """
-    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob("*.tmp"):
-            with contextlib.suppress(OSError):
-                if time.time() - old.stat().st_mtime > 86400:  # left by a process that was killed
-                    old.unlink()
-        if shutil.disk_usage(path.parent).free < size:
-            raise OSError(errno.ENOSPC, "too little room")
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        move(part, path)
-    except OSError as error:
-        raise cannot_write(path.parent, error, size) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
-def cannot_write(place: Path, error: OSError, size: int = 0) -> CourseError:
-    """What to tell a person when `size` bytes cannot be written to the cache at `place`."""
-    elsewhere = "or keep the cache elsewhere: set the environment variable GAN_HELPERS_CACHE to another folder"
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return CourseError(f"Cannot write to '{place}' ({error}). Make it writable, {elsewhere}.")
-    free = shutil.disk_usage(next(p for p in (place, *place.parents) if p.exists())).free
-    want = f"{size / 1e6:,.1f} MB are needed, " if size else ""
-    return CourseError(f"The disk of '{place}' is full: {want}{free / 1e6:,.1f} MB are free. Make room, {elsewhere}.")
-
-
-def write_cache(
-    target: Path, blocks: Iterable[np.ndarray], rows: int, shape: tuple[int, ...], arrays: dict[str, np.ndarray]
-) -> None:
-    """Write blocks of uint8 (n, *shape), at most `rows` rows, to `target`.npy, then `arrays` to `target`.npz.
-
-    The pixels are written as a stream: a full disk is then an error, where a memory map would kill the process.
-    `arrays` is read last, so whoever makes the blocks may still fill it.
-    """
-    head, kept = {"descr": "|u1", "fortran_order": False}, 0
-    with atomic(Path(f"{target}.npy"), rows * math.prod(shape)) as file:
-        np.lib.format.write_array_header_1_0(file, {**head, "shape": (rows, *shape)})
-        for block in blocks:
-            file.write(np.ascontiguousarray(block))
-            kept += len(block)
-        file.seek(0)  # the header again, now that the number of rows is known: it is padded to the same length
-        np.lib.format.write_array_header_1_0(file, {**head, "shape": (kept, *shape)})
-    with atomic(Path(f"{target}.npz")) as file:
-        np.savez_compressed(file, **arrays)
-
-
-def read_cache(target: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
-    """What `write_cache` wrote, the images mapped from disk and read-only; None where it is absent or damaged."""
-    try:
-        with np.load(f"{target}.npz", allow_pickle=False) as table:
-            return np.load(f"{target}.npy", mmap_mode="r", allow_pickle=False), dict(table)
-    except Exception:
-        return None
 
 
 def open_folder(

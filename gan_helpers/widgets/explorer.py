@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from .. import animate, latent
-from ..data import ImageSet
+from ..data.images import ImageSet
 from ..errors import CourseError
 from ..plots import grid, to_hwc
 from .pad import Pad

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 from PIL import Image
 
+from ..page import PAD_JS
 from .picture import png
 
-PAD_JS = Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
 RENDER_JS = """
 export default {
   render({ model, el }) {

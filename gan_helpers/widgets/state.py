@@ -14,10 +14,10 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 
-from .. import data, directions, features, latent
-from ..checkpoints import class_names, load_generator
+from .. import data, directions, environment, features, latent
 from ..errors import CourseError
 from ..files import save_atomically
+from ..generators import class_names, load_generator
 from ..models.blocks import OnePerClass
 from ..plots import grid, to_uint8
 
@@ -92,7 +92,7 @@ class Explorer:
         self.source = f"load_generator({str(source)!r})" if named else "...  # the generator that you explored"
         self.class_names = class_names(self.net)
         self.mixes = not isinstance(self.net, OnePerClass)
-        self.folder, self._images, self._pixels = data.at_home(folder), images, None
+        self.folder, self._images, self._pixels = environment.at_home(folder), images, None
         self.data = images.name if images is not None else getattr(getattr(self.net, "recipe", None), "data", "")
         self.judge = features.questioner(self.data)
         self.view, self.past, self.asked = View(), [], None
@@ -168,7 +168,7 @@ class Explorer:
         body = "\n".join([f"generator = {self.source}", *makers, f"z = {z}  # (1, {self.net.latent_dim})",
                           f"grid({picture or 'generate(generator, z)'}, scale=4)"])  # fmt: skip
         homes = {
-            "checkpoints": ("load_generator",),
+            "generators": ("load_generator",),
             "directions": ("Probe", "activation_pca", "attribute_directions", "load_directions", "principal"),
             "latent": ("arithmetic", "draw_z", "generate", "generate_class", "lerp", "plane", "slerp", "truncate"),
             "plots": ("grid",),

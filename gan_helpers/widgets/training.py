@@ -10,9 +10,10 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..callbacks import Callback, fixed_noise, frame_files, frames
-from ..data import at_home
+from ..callbacks import Callback
+from ..environment import at_home
 from ..errors import CourseError
+from ..frames import fixed_noise, frame_files, frames
 from ..latent import generate
 from ..plots import curves, grid
 from ..training import COLUMNS, Trainer

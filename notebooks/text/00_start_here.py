@@ -27,7 +27,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -44,7 +44,8 @@ here = setup_notebook()
 # a program that chose skin, hair, glasses, beard and mouth by independent throws of dice.
 
 # %%
-from gan_helpers import data, plots
+from gan_helpers import data
+from gan_helpers import plots
 
 faces = data.load("faces")
 print(faces)
@@ -178,8 +179,9 @@ print("largest change of G's gradient:", (first - second).abs().max().item())
 
 # %%
 from gan_helpers import checkpoints
+from gan_helpers import generators
 
-shipped = checkpoints.load_generator("dcgan-faces")
+shipped = generators.load_generator("dcgan-faces")
 images = latent.generate(shipped, latent.draw_z(24, shipped.recipe.latent_dim, seed=2))
 print(f"{shipped.recipe.about}. Parameters: {shipped.card['parameters']:,}")
 plots.show(
@@ -210,7 +212,7 @@ plots.show(
 # (a) positive; (b) zero; (c) negative.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 answers = {"detach": ..., "logit": ..., "expectation": ..., "sizes": ..., "batchnorm": ..., "covariance": ...}
 check("00.0", answers)

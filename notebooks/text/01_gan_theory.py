@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -92,7 +92,7 @@ print(f"p is largest at {x[p(x).argmax()].abs():.1f} from 0; D* is largest at {x
 
 
 # %%
-from gan_helpers.toy import log_d, mlp
+from gan_helpers.course.toy import log_d, mlp
 
 
 def train_d(seed, steps=1000, n=512):
@@ -274,7 +274,7 @@ def page(m):
 
 
 # %%
-from gan_helpers.widgets import flipbook
+from gan_helpers.course.widgets import flipbook
 
 words = "m = {:.2f}: JS is {:.1%} of log 2; gradient {:.4f} saturating, {:.3f} non-saturating"
 captions = [words.format(m, *row) for m, row in zip(at[::2], table[::2].tolist())]
@@ -307,7 +307,7 @@ plots.show(
 # that D already takes for very real (a = 6)?
 
 # %%
-from gan_helpers.toy import LOSSES
+from gan_helpers.course.toy import LOSSES
 
 a = torch.linspace(-6, 6, 241, requires_grad=True)
 looks = [("-", plots.BLUE), ("--", plots.ORANGE), ("-.", plots.GREEN), (":", "black"), ((0, (5, 5)), plots.PINK)]
@@ -382,7 +382,7 @@ plots.show(
 # **Task.** Press *Reset*, choose *slow*, and write down the step at which both bumps are first covered.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.widgets import Lab
+from gan_helpers.course.widgets import Lab
 
 Lab("two bumps (1-D)")
 
@@ -390,8 +390,8 @@ Lab("two bumps (1-D)")
 # The same as a picture, for those who read this without a kernel:
 
 # %%
-from gan_helpers import toy
-from gan_helpers.widgets import filmstrip
+from gan_helpers.course import toy
+from gan_helpers.course.widgets import filmstrip
 
 line = toy.ToyGAN(toy.two_bumps()).train(400, every=100)
 assert line.frames[-1].modes == 2 and line.frames[0].modes < 2
@@ -433,7 +433,7 @@ plots.show(
 from pathlib import Path
 
 from gan_helpers.animate import animate
-from gan_helpers.widgets.lab import render
+from gan_helpers.course.widgets.lab import render
 
 Path("exports").mkdir(exist_ok=True)
 small = [render(gan, frame).convert("RGB").reduce(2) for frame in gan.frames[:25]]
@@ -611,7 +611,7 @@ print(f"GAN,   1 pass:   modes covered {covered['non-saturating']}, {on_ring['no
 
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def slopes(a):

@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -49,7 +49,8 @@ here = setup_notebook()
 # you are told what to do, and the cartoons serve meanwhile). A path to a folder or zip takes your own images.
 
 # %%
-from gan_helpers import data, plots
+from gan_helpers import data
+from gan_helpers import plots
 
 SOURCE = "faces"  # or "celeba", or a path such as "my_photos.zip"
 images = data.load(SOURCE, image_size=64, channels=3, fallback="faces")
@@ -436,15 +437,16 @@ print("equal bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 
 # %%
 from gan_helpers import checkpoints
+from gan_helpers import generators
 
 for name in ("dcgan-faces", "dcgan-celeba"):
-    net = checkpoints.load_generator(name)
+    net = generators.load_generator(name)
     card = net.card
     print(f"{name}: {card['steps']:,} steps, {card['images_seen']:,} images seen, {card['minutes']} minutes")
     print("   licence:", card["licence"])
 
 # %%
-net = checkpoints.load_generator("dcgan-celeba")
+net = generators.load_generator("dcgan-celeba")
 plots.show(
     plots.grid(latent.generate(net, latent.draw_z(36, net.recipe.latent_dim, seed=0)), columns=12),
     alt="Thirty-six generated faces of people who do not exist: hair, eyes and mouths are clear, edges soft",
@@ -462,7 +464,7 @@ plots.show(
 # that gave it away.
 
 # %%
-net = checkpoints.load_generator("dcgan-faces")
+net = generators.load_generator("dcgan-faces")
 cartoons = data.load("faces")
 fakes = plots.to_uint8(latent.generate(net, latent.draw_z(18, net.recipe.latent_dim, seed=5)))
 real = torch.from_numpy(cartoons.images[500:518].copy())
@@ -501,7 +503,7 @@ print("The real ones, from above:", *["left" if left else "right" for left in co
 # out, kernel, stride, padding), from a latent vector of 100 numbers to 3 channels.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 layers = ...
 check("02.1", layers)

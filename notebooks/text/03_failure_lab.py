@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -43,7 +43,9 @@ here = setup_notebook()
 import torch
 
 from gan_helpers import plots
-from gan_helpers.failures import clothes, panel, points, record, results
+from gan_helpers.course.failures import panel
+from gan_helpers.course.failures import record
+from gan_helpers.course.failures import clothes, points, results
 
 torch.set_num_threads(1)  # as in the record: two threads add in another order, and these runs grow that apart
 short = here.pick(cpu={}, gpu={}, test={"steps": 20, "every": 10})
@@ -70,7 +72,7 @@ plots.show(
 # **How this notebook knows.** One run proves nothing about GANs. Each failure and each cure below was run with five seeds, and
 # counts as *shown* only if the ranges of the five do not touch; 'not shown' means not by this rule, it does not mean *no effect*,
 # and 'cures' means better than every sick patient, not as good as the healthy.
-# `python -m gan_helpers.failures` repeats it. The lines above each chart are that record: the mean of the five, in brackets the lowest
+# `python -m gan_helpers.course.failures` repeats it. The lines above each chart are that record: the mean of the five, in brackets the lowest
 # and the highest, and the verdict. Your own charts may differ from those described here: another processor rounds otherwise,
 # and a GAN makes another run of it.
 
@@ -248,7 +250,7 @@ print(record("BatchNorm mode, by distance"))
 # same, (b) behind, but on its way, (c) stuck?
 
 # %%
-from gan_helpers.failures import batchnorm_around_zero, spread_of_one
+from gan_helpers.course.failures import batchnorm_around_zero, spread_of_one
 
 wide = clothes(init=spread_of_one, **short)
 print(record("wrong initialisation"))
@@ -472,7 +474,7 @@ for row in results():
 # 3. *late divergence*: which treatment delays it longest? Does any prevent it?
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.widgets import Clinic
+from gan_helpers.course.widgets import Clinic
 
 Clinic()
 
@@ -485,7 +487,7 @@ Clinic()
 # patients, too, in another way: give the number of that patient's curve.
 
 # %%
-from gan_helpers.exercises.nb03 import quiz
+from gan_helpers.course.exercises.nb03 import quiz
 
 curves, grids = quiz(wardrobe=wardrobe, strong=strong, dim=dim, by_heart=by_heart, alone=alone)
 plots.show(
@@ -500,7 +502,7 @@ plots.show(
 )
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 matches = {"1": ..., "2": ..., "3": ..., "4": ..., "E": ...}
 check("03.0", matches)

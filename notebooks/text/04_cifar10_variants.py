@@ -24,7 +24,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -43,7 +43,9 @@ here = setup_notebook()
 # %%
 from torch import nn
 
-from gan_helpers import latent, models, recipes
+from gan_helpers import latent
+from gan_helpers import models
+from gan_helpers import recipes
 
 
 def layers_of(net, *inputs):
@@ -356,7 +358,7 @@ print(len(runs), "runs")
 # checkerboard strongest in the first two rows? Write it down before you scroll on to the curves.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.widgets import flipbook
+from gan_helpers.course.widgets import flipbook
 
 moments = list(zip(*(runs[name, 0].looked for name in DOUBLE)))  # each moment: (step, (number, images)) of the three
 pages = [plots.grid(torch.cat([found[1] for _, found in moment]), columns=12, scale=4) for moment in moments]
@@ -388,11 +390,12 @@ plots.show(pages[-1], alt="Twelve generated clothes each from k4, k5 and resize:
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import checkpoints
+from gan_helpers import generators
 
 torch.manual_seed(0)
 print(f"{'':<22}{'untrained':>10}{'trained':>9}   images seen")
-for name in checkpoints.shipped():
-    net = checkpoints.load_generator(name)
+for name in generators.shipped():
+    net = generators.load_generator(name)
     fresh = models.build_generator(net.recipe)
     z = latent.draw_z(100, net.latent_dim)
     numbers = [checkerboard(latent.generate(g, z)) for g in (fresh, net)]
@@ -590,7 +593,7 @@ plots.show(figure, alt="Left: the logit of the best D over x; hard and one-sided
 # three D steps a G step, plain gradient descent for G; five seeds.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.toy import mlp
+from gan_helpers.course.toy import mlp
 
 
 def come_home(real, fake, seed, steps, n=128):
@@ -809,12 +812,12 @@ for momentum in (0.01, 0.1, 0.99):
 # %% tags=["nbval-ignore-output"]
 from IPython.display import Markdown, display
 
-from gan_helpers.notebook import show_samples
+from gan_helpers.generators import show_samples
 
 
 def trained_on(source):
     """The shipped generators whose recipe is made for a data set."""
-    return [name for name in checkpoints.shipped() if name in recipes.RECIPES and recipes.get(name).data == source]
+    return [name for name in generators.shipped() if name in recipes.RECIPES and recipes.get(name).data == source]
 
 
 for name in trained_on("mnist") + trained_on("celeba"):
@@ -837,12 +840,12 @@ for name in trained_on("mnist") + trained_on("celeba"):
 # %% tags=["nbval-ignore-output"]
 from PIL import Image, ImageDraw
 
-from gan_helpers.notebook import blind, seal
+from gan_helpers.course.ranking import blind, seal
 
 
 def samples(name, n=16):
     """Images (n, 3, 32, 32) from the course's one noise; a conditional net draws classes at random."""
-    net = checkpoints.load_generator(name)
+    net = generators.load_generator(name)
     z = latent.draw_z(n, 128, seed=4)[:, : net.latent_dim]
     classes = torch.randint(10, (n,), generator=torch.Generator().manual_seed(4)) if net.num_classes else None
     return F.interpolate(latent.generate(net, z, classes), (32, 32), mode="bilinear", antialias=True)
@@ -871,7 +874,7 @@ seal(ranking, letters)
 # transposed convolution with kernel size `kernel`? Return a list of `stride` whole numbers. No tensor needed.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def covers(kernel, stride):

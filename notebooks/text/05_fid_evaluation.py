@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -139,6 +139,7 @@ changed = {"moved 2 px": face.take(range(-2, 62), 3), "blurred": blur(face, 1.5)
 
 # %%
 from gan_helpers import features
+from gan_helpers import classifier
 
 network = features.load("faces-net")
 numbers = torch.from_numpy(network(face).numpy())
@@ -169,7 +170,7 @@ plots.show(
 # `FD(faces-net)` here, and **FID** only with Inception.
 
 # %%
-print(*list(features.shipped()), sep="\n")
+print(*list(classifier.shipped()), sep="\n")
 reference = network(held_out.images)  # (1000, 192)
 fresh = network(train.images[:1000])
 print(f"features {tuple(reference.shape)}; real against real: {frechet_distance(fresh, reference):.2f}")
@@ -291,7 +292,7 @@ for n, values in fell.items():
 # the distance sees. **Task:** at which N would you start to believe a difference of 1? Write it down.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.widgets import flipbook
+from gan_helpers.course.widgets import flipbook
 
 _, _, axes_of_faces = torch.pca_lowrank(everything, 2)
 
@@ -419,10 +420,12 @@ print("honest:", copying(half[0], everything, half[1]))
 # Now the shipped generator. Look, too: each fake above its nearest training image and its nearest held-out image.
 
 # %%
-from gan_helpers import checkpoints, latent
+from gan_helpers import checkpoints
+from gan_helpers import latent
+from gan_helpers import generators
 from gan_helpers.metrics import nearest
 
-generator = checkpoints.load_generator("dcgan-faces")
+generator = generators.load_generator("dcgan-faces")
 fakes = plots.to_uint8(latent.generate(generator, latent.draw_z(500, generator.latent_dim, seed=0))).numpy()
 seen = network(fakes)
 print("dcgan-faces:", copying(seen, everything, reference))
@@ -502,9 +505,9 @@ print(f"through a network that was trained on photos       : {frechet_distance(o
 import json
 
 from gan_helpers.evaluation import Score
-from gan_helpers.notebook import unseal
+from gan_helpers.course.ranking import unseal
 
-file = checkpoints.SHIPPED / "leaderboard.json"
+file = generators.SHIPPED / "leaderboard.json"
 board = json.loads(file.read_text()) if file.exists() else {}
 ranked, whose = unseal()
 by_eye = [name for name in ranked if name in board]
@@ -556,7 +559,7 @@ plots.show(figure, alt="The generators ranked by eye on the left and by distance
 # run of each: a difference smaller than that between two runs of the *same* recipe ranks nothing.
 #
 # ### The leaderboard
-# Here is every generator of the course, measured by one command (`python -m gan_helpers.gallery board`), in one table for each
+# Here is every generator of the course, measured by one command (`python -m gan_helpers.course.authoring.gallery board`), in one table for each
 # data set. Read a row from left to right:
 #
 # - **KD**, the kernel distance, through a network that never saw these images, and **FD**, the Fréchet distance, where enough
@@ -570,7 +573,7 @@ plots.show(figure, alt="The generators ranked by eye on the left and by distance
 # %% tags=["nbval-ignore-output"]
 from IPython.display import Markdown, display
 
-from gan_helpers import gallery
+from gan_helpers.course.authoring import gallery
 
 display(Markdown(gallery.leaderboard()[1]))
 
@@ -604,7 +607,8 @@ else:
 # 80 seconds.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import recipes, runs
+from gan_helpers import recipes
+from gan_helpers import runs
 from gan_helpers.callbacks import Callback
 from gan_helpers.evaluation import Judge
 
@@ -635,7 +639,7 @@ plots.show(run / "losses.png", alt="Three panels over the training steps: losses
 
 # %% tags=["nbval-ignore-output"]
 z = latent.draw_z(12, recipe.latent_dim, seed=0)
-best = checkpoints.load_generator(run / "best.safetensors")
+best = generators.load_generator(run / "best.safetensors")
 plots.show(
     plots.grid(torch.cat([latent.generate(best, z), latent.generate(trainer.ema, z)]), columns=12, scale=2),
     alt="Above twelve faces of the best-scored generator, below the same latents at the end of the run",
@@ -653,7 +657,7 @@ plots.show(
 # covariances. Return d², without a root.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def frechet(a, b):

@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -55,7 +55,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from gan_helpers import data, plots
+from gan_helpers import data
+from gan_helpers import plots
 
 NAMES = ("T-shirt/top", "Trouser", "Dress", "Shirt")
 
@@ -384,7 +385,7 @@ plots.show(figure, alt="Class accuracy across, variety upwards; a star for real 
 # of the eight? Write it down.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers.widgets import flipbook
+from gan_helpers.course.widgets import flipbook
 
 a, b = NAMES.index("T-shirt/top"), NAMES.index("Dress")
 net, z, mixes = nets["conditional"].cpu(), latent.draw_z(8, 64, seed=1), np.linspace(0, 1, 11)
@@ -501,14 +502,15 @@ for name in ("as published", "repaired"):
 from PIL import Image, ImageDraw
 
 from gan_helpers import checkpoints
+from gan_helpers import generators
 
 GALLERY = {
     "class-cifar10": "a pair a class", "acgan-cifar10": "class head, AC-GAN", "sagan-cifar10": "conditional",
     "best-cifar10": "class head, AC-GAN",
 }  # fmt: skip
 for name, instead in GALLERY.items():
-    if name in checkpoints.shipped():
-        net, title = checkpoints.load_generator(name), name
+    if name in generators.shipped():
+        net, title = generators.load_generator(name), name
     else:
         net, title = nets[instead], f"{name} is not in this copy of the course; here is '{instead}' of section 4"
     z = latent.draw_z(6, net.latent_dim).repeat(net.num_classes, 1)
@@ -520,7 +522,7 @@ for name, instead in GALLERY.items():
     page.paste(sheet, (80, 42))
     draw = ImageDraw.Draw(page)
     draw.text((2, 2), f"{title}\na pixel moves by {by_class:.4f} with the class, by {by_z:.4f} with z", "black", font_size=14)
-    for k, row in enumerate(checkpoints.class_names(net)):
+    for k, row in enumerate(generators.class_names(net)):
         draw.text((2, 42 + (k + 0.4) * sheet.height / net.num_classes), row, "black", font_size=13)
     plots.show(page, alt="Generated images, a class in each row; down a column z is the same")
 
@@ -541,7 +543,7 @@ for name, instead in GALLERY.items():
 # same n latent vectors in every row*. `generator(z, y)` takes z (N, latent_dim) and whole numbers y (N,).
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def sample_rows(generator, n, classes, latent_dim):

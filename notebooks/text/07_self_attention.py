@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -129,7 +129,8 @@ assert abs(stretch(divided(kinds["constant, 3x3, stride 1"][0]), 16, 1) - 2.93) 
 # %%
 from tqdm.auto import tqdm
 
-from gan_helpers import data, recipes
+from gan_helpers import data
+from gan_helpers import recipes
 from gan_helpers.losses import bce_d
 from gan_helpers.models import build_discriminator
 
@@ -490,9 +491,10 @@ assert torch.allclose(scores.softmax(2).sum(2), torch.ones(1, 256), atol=1e-4)
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import checkpoints
+from gan_helpers import generators
 
-if "sagan-cifar10" in checkpoints.shipped():
-    sagan = checkpoints.load_generator("sagan-cifar10")
+if "sagan-cifar10" in generators.shipped():
+    sagan = generators.load_generator("sagan-cifar10")
     shown, sagan_maps = look(sagan, latent.draw_z(4, sagan.latent_dim, seed=1))
     layer = next(m for m in sagan.modules() if isinstance(m, blocks.SelfAttention))
     gamma = layer.gamma.item()
@@ -606,10 +608,10 @@ plots.show(figure, alt="Two columns of dots, a dot for each seed and a bar at ea
 # %% tags=["nbval-ignore-output"]
 from IPython.display import Markdown, display
 
-from gan_helpers.notebook import show_samples
+from gan_helpers.generators import show_samples
 
 for name in ("best-cifar10", "best-cifar10-uncond"):
-    if name in checkpoints.shipped():
+    if name in generators.shipped():
         card = show_samples(name, n=48, seed=5).card
         text = f"`{name}`: {card['images_seen']:,} images seen, {card['parameters']:,} parameters"
     else:
@@ -683,7 +685,7 @@ print("largest difference below a hundred-thousandth of the range:", gap < 1e-5 
 # **Exercise 1: the softmax's axis.** From queries and keys (N, C, P), P positions, the attention map (N, P, P): row i says what position i takes from each.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def attention_map(q, k):

@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -38,10 +38,16 @@ here = setup_notebook()
 # %%
 import torch
 
-from gan_helpers import checkpoints, data, features, latent, plots
+from gan_helpers import checkpoints
+from gan_helpers import data
+from gan_helpers import features
+from gan_helpers import latent
+from gan_helpers import plots
+from gan_helpers import generators
+from gan_helpers import classifier
 
-generator = checkpoints.load_generator("dcgan-faces")
-judge = features.load_classifier("faces-net")  # answers questions about a face
+generator = generators.load_generator("dcgan-faces")
+judge = classifier.load_classifier("faces-net")  # answers questions about a face
 questions = [name for name in judge.heads if name != "class"]  # the class is the style
 
 
@@ -562,7 +568,7 @@ print(f"{file} ({file.stat().st_size / 1e6:.0f} MB): open it in any browser, or 
 # where two rows are parallel, on the straight line.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def slerp(a, b, t):

@@ -23,7 +23,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()
 
@@ -63,7 +63,8 @@ import zipfile
 
 from PIL import Image
 
-from gan_helpers import data, plots
+from gan_helpers import data
+from gan_helpers import plots
 
 
 def pack(path, kinds):
@@ -180,7 +181,8 @@ class Vitals(Callback):
 # The cell takes about a minute; the stop button ends it early and loses nothing.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import recipes, runs
+from gan_helpers import recipes
+from gan_helpers import runs
 from gan_helpers.evaluation import Judge
 from gan_helpers.widgets import LiveView
 
@@ -349,9 +351,10 @@ print(table(scores))
 
 # %% tags=["nbval-ignore-output"]
 from gan_helpers import checkpoints
+from gan_helpers import generators
 from gan_helpers.widgets import explore
 
-generator = checkpoints.load_generator(run)
+generator = generators.load_generator(run)
 explore(generator, images)
 
 # %% [markdown]
@@ -376,7 +379,7 @@ named = {1: "", 2: "", 3: ""}  # direction → what it does, in a word
 
 # %%
 from gan_helpers.animate import animate, film
-from gan_helpers.callbacks import half_frames
+from gan_helpers.frames import half_frames
 
 path = animate(half_frames(run, False), "exports/capstone-training.gif", max_bytes=300_000)
 plots.show(path, alt="Animation: thirty-two images form from grey noise while the generator trains", width=400)
@@ -401,8 +404,8 @@ from gan_helpers.page import export_page
 
 CARD = {"data": "", "licence": "", "limits": ""}  # your three lines
 yours = {key: text for key, text in CARD.items() if text}
-exported = checkpoints.export_generator(run, Path("exports/capstone.safetensors"), **yours)
-page = export_page(checkpoints.load_generator(exported), "exports/capstone.html", "capstone")
+exported = generators.export_generator(run, Path("exports/capstone.safetensors"), **yours)
+page = export_page(generators.load_generator(exported), "exports/capstone.html", "capstone")
 print(exported.with_suffix(".md").read_text())
 print(f"{page}: {page.stat().st_size / 1e6:.1f} MB, open it in a browser")
 
@@ -420,7 +423,7 @@ print(f"{page}: {page.stat().st_size / 1e6:.1f} MB, open it in a browser")
 # A **rubric** says beforehand what each mark stands for. Eight criteria, levels 0 (not done) to 3:
 
 # %%
-from gan_helpers.exercises.nb09 import CRITERIA, review
+from gan_helpers.course.exercises.nb09 import CRITERIA, review
 
 for name, criterion in CRITERIA.items():
     print(name)
@@ -477,7 +480,7 @@ print(review(rubric, facts))
 # `resize`, `floor`. Return one line that a reader can check you by. Mind the *name* of the number.
 
 # %%
-from gan_helpers.exercises import check, hint, solution
+from gan_helpers.course.exercises import check, hint, solution
 
 
 def protocol_line(score):

@@ -1,6 +1,6 @@
 """The gallery: every recipe trained for the same time and measured alike.
 
-    python -m gan_helpers.gallery plan | train | board [RECIPE ...] [--data NAME=PATH ...]
+    python -m gan_helpers.course.authoring.gallery plan | train | board [RECIPE ...] [--data NAME=PATH ...]
 
 `plan` measures this machine and decides width and steps, `train` trains, exports and scores what is missing, `board`
 draws the table and the page of samples.
@@ -19,13 +19,13 @@ from pathlib import Path
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
-from . import callbacks, checkpoints, data, evaluation, features, latent, plots, recipes, runs
-from .animate import animate
-from .data import DATA, ROOT
-from .errors import CourseError, in_one_line, speak_anyway
-from .files import save_atomically, save_text
-from .recipes import Recipe
-from .training import Trainer
+from ... import checkpoints, data, evaluation, features, frames, generators, latent, plots, recipes, runs
+from ...animate import animate
+from ...environment import DATA, ROOT
+from ...errors import CourseError, in_one_line, speak_anyway
+from ...files import save_atomically, save_text
+from ...recipes import Recipe
+from ...training import Trainer
 
 MINUTES = {  # on two CPU cores; 20 for each system as published, so that they can be compared
     **dict.fromkeys(
@@ -96,7 +96,7 @@ def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> No
 def train(names: list[str], sources: dict[str, str]) -> None:
     """Train, export and measure each recipe that is not shipped yet. Interrupted runs go on where they stopped."""
     for name in names:
-        if name in checkpoints.shipped():
+        if name in generators.shipped():
             continue
         try:
             planned = json.loads(PLAN.read_text("utf-8"))[name]
@@ -118,7 +118,7 @@ def train(names: list[str], sources: dict[str, str]) -> None:
 def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, planned: dict) -> None:
     """Write the best generator of a run, with its card, to where the shipped ones lie."""
     jpeg = "; its pixels were JPEG re-encoded (quality 75)" if "jpeg" in images.name else ""
-    header = checkpoints.read(checkpoints.find(folder))[1]  # of the last checkpoint: the whole run
+    header = checkpoints.read(generators.find(folder))[1]  # of the last checkpoint: the whole run
     seconds, seen = float(header["seconds"]), int(header["step"]) * recipe.batch_size * recipe.d_steps
     card = {
         "minutes_of_the_run": round(seconds / 60, 1),
@@ -128,7 +128,7 @@ def export(name: str, folder: Path, recipe: Recipe, images: data.ImageSet, plann
         "limits": LIMITS[kind_of(recipe)].replace("32x32", f"{recipe.image_size}x{recipe.image_size}", 1),
         "width": f"1/{planned['divisor']} of the recipe's",
     }
-    checkpoints.export_generator(folder / "best.safetensors", checkpoints.SHIPPED / f"{name}.safetensors", **card)
+    generators.export_generator(folder / "best.safetensors", generators.SHIPPED / f"{name}.safetensors", **card)
 
 
 DRAWS, T = 5, 2.776  # fresh sets of images; Student's t for the 95 % interval of their mean, 4 degrees of freedom
@@ -159,10 +159,10 @@ def measure(name: str, folder: Path, source: str) -> None:
 def film(name: str, folder: Path, trainer: Trainer) -> None:
     """Make a GIF of the steps that led to the best generator of a run; the last frame is that generator's own."""
     kept, by_class = folder / "best.safetensors", trainer.recipe.conditional
-    led_to_it = callbacks.half_frames(folder, by_class, until=int(checkpoints.read(kept)[1]["step"]) - 1)
-    best = checkpoints.load_generator(kept)
-    last = callbacks.sheet(best, *callbacks.fixed_latents(trainer))
-    animate([*led_to_it, callbacks.half(last, by_class)], ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
+    led_to_it = frames.half_frames(folder, by_class, until=int(checkpoints.read(kept)[1]["step"]) - 1)
+    best = generators.load_generator(kept)
+    last = frames.sheet(best, *frames.fixed_latents(trainer))
+    animate([*led_to_it, frames.half(last, by_class)], ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
 
 
 SETS = {
@@ -201,7 +201,7 @@ def interval(score: evaluation.Score, scale: float = 1.0, digits: int = 1) -> st
 
 def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
     """The shipped generators among `names` (all), a table for each data set, smallest kernel distance first."""
-    kept, shipped = json.loads(BOARD.read_text("utf-8")), checkpoints.shipped()
+    kept, shipped = json.loads(BOARD.read_text("utf-8")), generators.shipped()
     found = {
         name: {
             which: {n: {k: evaluation.Score(**s) for k, s in by.items()} for n, by in judges.items()}
@@ -225,7 +225,7 @@ def leaderboard(names: list[str] | None = None) -> tuple[list[str], str]:
 
 def row(name: str, found: dict) -> str:
     """A generator's line of the board."""
-    card, (first, *others) = checkpoints.load_generator(name).card, found["best"].values()
+    card, (first, *others) = generators.load_generator(name).card, found["best"].values()
     last = next(iter(found["last"].values()))["kernel"] if "last" in found else None
     cells = (
         f"[`{name}`](data/generators/{name}.md)",
@@ -271,10 +271,10 @@ def board(names: list[str], sources: dict[str, str]) -> None:
     if not (mark and end):
         raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
     save_text(readme, f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}")
-    shown = [*order, *(name for name in checkpoints.shipped() if name not in order)]
+    shown = [*order, *(name for name in generators.shipped() if name not in order)]
     page = Image.new("RGB", (190 + 20 * 66, len(shown) * 70), "white")
     for k, name in enumerate(shown):
-        net = checkpoints.load_generator(name)
+        net = generators.load_generator(name)
         images = latent.generate(net, latent.draw_z(20, net.latent_dim))  # (20, C, S, S)
         page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))
         ImageDraw.Draw(page).text((4, 70 * k + 24), name, fill="black", font_size=16)
@@ -282,13 +282,14 @@ def board(names: list[str], sources: dict[str, str]) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(prog="python -m gan_helpers.gallery", description=__doc__.partition("\n")[0])
+    about = __doc__.partition("\n")[0]
+    p = argparse.ArgumentParser(prog="python -m gan_helpers.course.authoring.gallery", description=about)
     p.add_argument("job", choices=("plan", "train", "board"))
     p.add_argument("names", nargs="*", help="recipes (default: all)")
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
     speak_anyway()
     o = p.parse_args(argv)
-    known = [*MINUTES, *(checkpoints.shipped() if o.job == "board" else ())]  # which shows those made elsewhere too
+    known = [*MINUTES, *(generators.shipped() if o.job == "board" else ())]  # which shows those made elsewhere too
     names = o.names or list(dict.fromkeys(known))
     try:
         if odd := [*(p for p in o.data if "=" not in p), *(n for n in names if n not in known)]:

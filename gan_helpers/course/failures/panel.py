@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import plots
+from ... import plots
 from .ward import Patient
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import traitlets
 from PIL import Image, ImageColor, ImageDraw
 
-from ..animate import animate
-from ..errors import CourseError
-from ..plots import BLUE, ORANGE, grid
+from ...animate import animate
+from ...errors import CourseError
+from ...plots import BLUE, ORANGE, grid
+from ...widgets.picture import PICTURE_JS, Picture
 from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
-from .picture import PICTURE_JS, Picture
 
 SIZE, BANDS = 400, 20  # pixels of a picture's side; colours of D's field
 KEEP = 600  # frames of history; beyond, every second one is dropped

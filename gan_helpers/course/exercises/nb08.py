@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .. import directions, latent
+from ... import directions, latent
 from . import Wrong, exercise
 
 

@@ -1,4 +1,4 @@
-"""The notebooks' workshop: `python -m gan_helpers.workshop run | sync | address`.
+"""The notebooks' workshop: `python -m gan_helpers.course.authoring.workshop run | sync | address`.
 
 A notebook is written as a text twin, `notebooks/text/NAME.py` (jupytext's percent format), that a person can review;
 `run` executes it into `notebooks/NAME.ipynb`, whose outputs GitHub shows.
@@ -20,10 +20,10 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbformat import NotebookNode
 
-from .errors import CourseError, nearest, speak_anyway
-from .files import save_text
+from ...environment import ROOT
+from ...errors import CourseError, nearest, speak_anyway
+from ...files import save_text
 
-ROOT = Path(__file__).resolve().parents[1]
 PERCENT = {"extension": ".py", "format_name": "percent"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 TWIN_METADATA = {"jupytext": {"notebook_metadata_filter": "-all", "cell_metadata_filter": "tags,-all"}}
@@ -40,7 +40,7 @@ if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
-from gan_helpers.notebook import setup_notebook
+from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()"""
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
@@ -250,7 +250,8 @@ def address(names=(), root: Path = ROOT, check: bool = False) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    p = argparse.ArgumentParser(prog="python -m gan_helpers.workshop", description=__doc__.partition("\n")[0])
+    about = __doc__.partition("\n")[0]
+    p = argparse.ArgumentParser(prog="python -m gan_helpers.course.authoring.workshop", description=about)
     jobs = p.add_subparsers(required=True, dest="job", metavar="JOB")
     for job in (run, sync, address):
         c = jobs.add_parser(job.__name__, help=job.__doc__.partition("\n")[0].rstrip("."))

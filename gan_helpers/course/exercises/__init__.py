@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..errors import CourseError, nearest
+from ...errors import CourseError, nearest
 
 PACKAGE = __name__.partition(".")[0]  # frames of these two are not the learner's
 LIBRARY = (sysconfig.get_path("stdlib"), *site.getsitepackages())

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from . import checkpoints, directions, latent
-from .data import at_home
-from .errors import CourseError
-from .files import save_text
-from .models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
-from .widgets.pad import PAD_JS
+from .. import directions, generators, latent
+from ..environment import at_home
+from ..errors import CourseError
+from ..files import save_text
+from ..models.blocks import ConditionalBatchNorm2d, OneHot, OnePerClass, SameConv2d, SameConvTranspose2d, SelfAttention
 
 HERE = Path(__file__).parent
+PAD_JS = (HERE / "pad.js").read_text(encoding="utf-8")  # the pad of seeds, which a widget draws too
 SEEDS = 15  # the page carries the seeds i + 100 j, i and j below this
 MAX_BYTES = 12_000_000
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
@@ -239,7 +239,7 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     card = getattr(generator, "card", {})
     facts = {"Made from": card.get("data"), "Limits": card.get("limits"), "Licence": card.get("licence")}
     spec |= {"seeds": SEEDS, "latent": generator.latent_dim, "directions": len(moves), "title": title}
-    spec["classes"] = [*checkpoints.class_names(generator)]
+    spec["classes"] = [*generators.class_names(generator)]
     blobs = [halves, singles, z.numpy().ravel(), moves.numpy().ravel()]
     texts = {
         "TITLE": html.escape(title),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..metrics import frechet_distance
+from ...metrics import frechet_distance
 from . import Wrong, exercise
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .. import data, features, latent, plots, toy
-from ..metrics import frechet_distance
-from ..recipes import Recipe
-from ..training import Trainer, update_ema
+from ... import data, features, latent, plots
+from ...metrics import frechet_distance
+from ...recipes import Recipe
+from ...training import Trainer, update_ema
+from .. import toy
 
 
 class Vitals(NamedTuple):

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import CourseError, nearest
+from ..errors import CourseError, nearest
 
 # ---------------------------------------------------------------------------------------------------------- shapes
 

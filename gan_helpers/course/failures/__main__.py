@@ -1,10 +1,10 @@
-"""`python -m gan_helpers.failures`: every case over five seeds, with a row in the record for each arm."""
+"""`python -m gan_helpers.course.failures`: every case over five seeds, with a row in the record for each arm."""
 
 import argparse
 
 import torch
 
-from ..errors import speak_anyway
+from ...errors import speak_anyway
 from .cases import CASES
 from .record import treat_all
 

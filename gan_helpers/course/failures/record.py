@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .. import data
-from ..files import save_text
+from ... import environment
+from ...files import save_text
 from .cases import CASES, Case
 
-RESULTS = data.ROOT / "benchmarks" / "results" / "failures.txt"
+RESULTS = environment.ROOT / "benchmarks" / "results" / "failures.txt"
 
 
 class Row(NamedTuple):
@@ -94,7 +94,7 @@ def record(name: str) -> str:
     """What was recorded of a case over five seeds, as a table in words."""
     rows = [row for row in results() if row.case == name]
     if not rows:
-        return f"{name}: not recorded yet. Run: python -m gan_helpers.failures --only '{name}'"
+        return f"{name}: not recorded yet. Run: python -m gan_helpers.course.failures --only '{name}'"
     lines = [f"{name}, five seeds: {rows[0].what}"]
     for row in rows:
         mean, low, high = (f"{f(row.values):.3g}" for f in (np.mean, min, max))

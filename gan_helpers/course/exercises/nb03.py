@@ -9,7 +9,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from .. import plots
+from ... import plots
 from . import Wrong, exercise
 
 # --- the quiz and three exercises -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """A ward of small GANs that fail on purpose, each by one switch; their vitals, taken as they train; and cures.
 
-`python -m gan_helpers.failures` treats every case over five seeds and writes `benchmarks/results/failures.txt`.
+`python -m gan_helpers.course.failures` treats every case over five seeds and writes `benchmarks/results/failures.txt`.
 """
 
 from .cases import CASES, Case, batchnorm_around_zero, moved, over, spread_of_one, wobble

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
+from ...widgets.picture import Picture, figure_png
 from ..failures import CASES, Patient, call, panel, points
-from .picture import Picture, figure_png
 
 TREATMENTS = {
     "two time scales (d_lr × 10)": lambda how: {"d_lr": 10 * how.get("d_lr", 2e-3)},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 from PIL import Image
 
-from .picture import Picture, figure_png, png
+from ...widgets.picture import Picture, figure_png, png
 
 
 def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:

@@ -1,0 +1,50 @@
+"""A slider that walks from seed to seed."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+from PIL import Image
+from torch import nn
+
+from ..latent import draw_z, generate, slerp
+from ..plots import to_hwc
+from .picture import Picture
+
+
+def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), size: int = 256) -> widgets.VBox:
+    """A slider that walks through latent space from seed to seed along arcs, and the image at each point.
+
+    Args:
+        generator: z (N, latent_dim) → images (N, C, S, S) in [-1, 1]; a frozen copy is used, so it may go on training.
+        seeds: two or more.
+        size: how large the image is shown, in pixels of the page.
+
+    Returns:
+        A box with the parts `slider` and `picture`, whose caption says where the slider stands.
+    """
+    net = copy.deepcopy(generator).eval().requires_grad_(False)
+    stops = [draw_z(1, net.latent_dim, seed) for seed in seeds]
+    slider = widgets.FloatSlider(min=0, max=len(seeds) - 1, step=0.02, description="walk", readout=False)
+    picture, drawing = Picture(width=size, crisp=True), threading.Lock()
+
+    def draw(change=None) -> None:
+        drawn = None
+        while slider.value != drawn and drawing.acquire(blocking=False):  # of callbacks side by side, one draws for all
+            try:
+                drawn = slider.value
+                i = min(int(drawn), len(seeds) - 2)
+                image = generate(net, slerp(stops[i], stops[i + 1], drawn - i))  # (1, C, S, S)
+                words = f"{drawn - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
+                picture.show(Image.fromarray(to_hwc(image)[0]), f"Generated image, {words}", words)
+            finally:
+                drawing.release()
+
+    draw()
+    slider.observe(draw, "value")
+    box = widgets.VBox([slider, picture])
+    box.slider, box.picture = slider, picture
+    return box
