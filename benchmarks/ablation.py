@@ -30,7 +30,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # The average of G is kept in every run and scored beside G itself, for it changes nothing in the training.
 WHOLE = recipes.get("first-minute").but(name="parts", image_size=16, g_width=24, d_width=24, steps=500)
 PARTS = {  # what the textbook has in its place
-    "spectral normalisation": {"d_norm": "batch"},
+    "spectral normalisation": {"net": {"d_norm": "batch"}},
     "hinge": {"loss": "bce"},
     "brightness": {"augment": ""},
     "rates": {"g_lr": 2e-4, "d_lr": 2e-4, "beta2": 0.999},

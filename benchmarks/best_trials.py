@@ -19,7 +19,7 @@ from gan_helpers.training import Trainer
 
 RESULTS = Path(__file__).parent / "results" / "best_trials.txt"
 BEST = recipes.get("best-cifar10")
-SPECTRAL = dict(d_norm="spectral", loss="hinge", real_target=1)
+SPECTRAL = dict(net={"d_norm": "spectral"}, loss="hinge", real_target=1)
 PROJECTION = dict(labels="conditional")
 TRIALS = {
     "as it is": {},

@@ -138,7 +138,7 @@ def freeze_power_iteration(trainer: Trainer) -> None:
 
 def agreement(recipe: recipes.Recipe, images: data.ImageSet, folder: Path, steps: int = 3) -> float:
     """Largest difference of losses and weights after a few steps in float64, without dropout and noise in targets."""
-    plain = recipe.but(d_dropout=0, target_noise=0, batch_size=8)
+    plain = recipe.but(net=dict.fromkeys(["d_dropout"] * hasattr(recipe.net, "d_dropout"), 0), batch_size=8)
     plain = plain.but(adam_eps=1e-4)  # at 1e-8 Adam divides tiny gradients by their own size: rounding is enlarged
     ours = Trainer(plain, images.images, "cpu", torch.float64, images.labels, images.class_names)
     freeze_power_iteration(ours)

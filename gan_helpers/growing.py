@@ -82,7 +82,7 @@ def grow(trainer: Trainer, images: np.ndarray, **changes) -> Trainer:
     Every layer that both nets have keeps its width: a 32x32 G of width 32 becomes a 64x64 G of width 16.
 
     Args:
-        trainer: of the family dcgan without labels, with d_norm='batch' and even widths.
+        trainer: of the family dcgan without labels, with net.d_norm='batch' and even widths.
         images: uint8 (M, channels, 2S, 2S).
         changes: of the recipe, such as a budget for what follows.
 
@@ -91,8 +91,8 @@ def grow(trainer: Trainer, images: np.ndarray, **changes) -> Trainer:
     """
     old = trainer.recipe
     room = 4 * old.channels  # two copies of the image, in half the width
-    if (old.family, old.labels, old.d_norm) != ("dcgan", "", "batch"):
-        raise CourseError("Only recipes of the family dcgan without labels and with d_norm=batch can grow.")
+    if (old.family, old.labels) != ("dcgan", "") or old.net.d_norm != "batch":
+        raise CourseError("Only recipes of the family dcgan without labels and with net.d_norm=batch can grow.")
     if old.g_width % 2 or old.d_width % 2 or min(old.g_width, old.d_width) < room:
         raise CourseError(
             f"To grow, g_width and d_width must be even and at least {room}; got {old.g_width}, {old.d_width}."

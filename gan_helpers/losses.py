@@ -1,13 +1,14 @@
 """Adversarial losses: small pure functions on logits (N,), each the mean over the batch.
 
-A discriminator loss takes (real_logits, fake_logits, real_target, fake_target); a generator loss takes
-(fake_logits, real_target). Targets other than 1 and 0 smooth the labels, or flip them; a target may also be a tensor
-(N,). The hinge and the Wasserstein loss have none.
+A discriminator loss takes (real_logits, fake_logits), a generator loss takes (fake_logits). Where a loss has targets,
+these follow: (real_target, fake_target) for D, real_target for G. Targets other than 1 and 0 smooth the labels, or flip
+them; a target may also be a tensor (N,). To add a loss, write its two functions and a line in `LOSSES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ def bce_g(fake_logits: Tensor, real_target: Target = 1.0) -> Tensor:
     return cross_entropy(fake_logits, real_target)
 
 
-def minimax_g(fake_logits: Tensor, real_target: Target = 1.0) -> Tensor:
+def minimax_g(fake_logits: Tensor) -> Tensor:
     """log(1 - D(G(z))), what D maximises on fakes; its gradient dies when D rejects every fake. Goodfellow et al."""
     return -F.softplus(fake_logits).mean()
 
@@ -48,19 +49,17 @@ def least_squares_g(fake_logits: Tensor, real_target: Target = 1.0) -> Tensor:
     return (fake_logits - real_target).square().mean() / 2
 
 
-def wasserstein_d(
-    real_logits: Tensor, fake_logits: Tensor, real_target: Target = 1.0, fake_target: Target = 0.0
-) -> Tensor:
+def wasserstein_d(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Mean a on fakes less mean a on real images, of a 1-Lipschitz critic. Arjovsky et al. 2017, arXiv:1701.07875."""
     return fake_logits.mean() - real_logits.mean()
 
 
-def hinge_d(real_logits: Tensor, fake_logits: Tensor, real_target: Target = 1.0, fake_target: Target = 0.0) -> Tensor:
+def hinge_d(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """max(0, 1-a) on real and max(0, 1+a) on fake logits. Lim & Ye 2017, arXiv:1705.02894."""
     return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
 
-def hinge_g(fake_logits: Tensor, real_target: Target = 1.0) -> Tensor:
+def hinge_g(fake_logits: Tensor) -> Tensor:
     """-a: the hinge generator, and the Wasserstein one, simply raises D's logit on its images."""
     return -fake_logits.mean()
 
@@ -87,10 +86,19 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     return (length - 1).square().mean()
 
 
+class Loss(NamedTuple):
+    """What D and G minimise, and whether each takes targets."""
+
+    d: Callable[..., Tensor]
+    g: Callable[..., Tensor]
+    d_targets: bool = False
+    g_target: bool = False
+
+
 LOSSES = {
-    "bce": (bce_d, bce_g),
-    "hinge": (hinge_d, hinge_g),
-    "minimax": (bce_d, minimax_g),
-    "least-squares": (least_squares_d, least_squares_g),
-    "wasserstein": (wasserstein_d, hinge_g),
+    "bce": Loss(bce_d, bce_g, d_targets=True, g_target=True),
+    "hinge": Loss(hinge_d, hinge_g),
+    "minimax": Loss(bce_d, minimax_g, d_targets=True),
+    "least-squares": Loss(least_squares_d, least_squares_g, d_targets=True, g_target=True),
+    "wasserstein": Loss(wasserstein_d, hinge_g),
 }

@@ -135,11 +135,11 @@ class Trainer:
             torch.optim.Adam(net.parameters(), self.rate(lr), **options)
             for net, lr in ((self.generator, recipe.g_lr), (self.discriminator, recipe.d_lr))
         )
-        self.d_loss, self.g_loss = LOSSES[recipe.loss]
+        self.loss = LOSSES[recipe.loss]
         self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
         if recipe.gp and self.d_has_batchnorm:
             raise CourseError(
-                "gp looks at single images, which BatchNorm in D mixes: set d_norm=none or spectral, "
+                "gp looks at single images, which BatchNorm in D mixes: set net.d_norm=none or spectral, "
                 "in a family whose D has it (dcgan, sagan, best)."
             )
         turns = recipe.d_steps if recipe.labels == "pairs" else 0
@@ -260,14 +260,26 @@ class Trainer:
             ema, net, step = ema.nets[y], net.nets[y], step // len(net.nets)
         update_ema(ema, net, min(self.recipe.ema, (1 + step) / (10 + step)))  # a warm-up: the first noise is forgotten
 
-    def judge(self, x: Tensor, y: Tensor | int | None) -> tuple[Tensor, Tensor | None]:
+    def verdict(self, x: Tensor, y: Tensor | int | None) -> tuple[Tensor, Tensor | None]:
         """D's logits (N,) on images (N, C, S, S), and its class logits (N, num_classes) if it has a class head."""
-        verdict = self.discriminator(x, y) if self.recipe.labels in ("pairs", "conditional") else self.discriminator(x)
-        return verdict if self.recipe.class_head else (verdict, None)
+        out = self.discriminator(x, y) if self.recipe.labels in ("pairs", "conditional") else self.discriminator(x)
+        return out if self.recipe.class_head else (out, None)
 
-    def targets(self) -> tuple[float | Tensor, float | Tensor]:
-        """D's targets for real and fake images: two numbers, or with `target_noise` two tensors (batch_size,)."""
+    def verdicts(self, real: Tensor, fake: Tensor, y: Tensor | int | None) -> list[Tensor | None]:
+        """`verdict` on real images and on fakes: logits (N,) and (N,), class logits (N, num_classes) twice, or None."""
+        if self.d_has_batchnorm:  # statistics of real and fake must not mix
+            verdicts = zip(self.verdict(real, y), self.verdict(fake, y), strict=True)
+        else:
+            both = torch.cat([y, y]) if isinstance(y, Tensor) else y
+            out = self.verdict(torch.cat([real, fake]), both)
+            verdicts = ((None, None) if t is None else t.chunk(2) for t in out)
+        return [None if t is None else t.to(self.dtype) for pair in verdicts for t in pair]  # out of half precision
+
+    def targets(self) -> tuple[float | Tensor, ...]:
+        """D's targets for real and fake images, none where the loss has none: numbers, or with `target_noise` (N,)."""
         r = self.recipe
+        if not self.loss.d_targets:
+            return ()
         if not r.target_noise:
             return r.real_target, r.fake_target
         noise = r.target_noise * torch.rand(2, r.batch_size, device=self.device, dtype=self.dtype)
@@ -279,24 +291,20 @@ class Trainer:
         """One D step on images (N, C, S, S) of classes y; returns its loss, mean D(x) and mean D(G(z))."""
         r = self.recipe
         turn = self.step // len(self.batches.pools)  # of this class, where each has nets of its own
-        penalise = r.r1 and turn % r.r1_every == 0  # seldom, and as much stronger: it costs a second derivative
-        with nullcontext() if penalise or r.gp else self.autocast:  # second derivatives need single precision
-            real, fake = self.disguise(real).requires_grad_(bool(penalise)), self.disguise(fake.to(self.dtype))
-            if self.d_has_batchnorm:  # statistics of real and fake must not mix
-                verdicts = zip(self.judge(real, y), self.judge(fake, y), strict=True)
-                logits, kinds = (None if a is None else torch.cat([a, b]) for a, b in verdicts)  # (2N,), (2N, K)
-            else:
-                both = torch.cat([y, y]) if isinstance(y, Tensor) else y
-                logits, kinds = self.judge(torch.cat([real, fake]), both)  # (2N,), (2N, K)
-            real_logits, fake_logits = logits.to(self.dtype).chunk(2)  # (N,) (N,), out of half precision
-            loss = self.d_loss(real_logits, fake_logits, *self.targets())
+        r1_due = bool(r.r1) and turn % r.r1_every == 0
+        with nullcontext() if r1_due or r.gp else self.autocast:  # second derivatives need single precision
+            real, fake = self.disguise(real).requires_grad_(r1_due), self.disguise(fake.to(self.dtype))
+            real_logits, fake_logits, real_kinds, fake_kinds = self.verdicts(real, fake, y)
+            loss = self.loss.d(real_logits, fake_logits, *self.targets())
             if r.class_head:  # Odena 2016: of real images, and in the full AC-GAN of fakes too
-                real_kinds, fake_kinds = kinds.to(self.dtype).chunk(2)  # (N, K) (N, K)
                 loss = loss + F.cross_entropy(real_kinds, y)
-                loss = loss + F.cross_entropy(fake_kinds, y) if r.labels == "acgan" else loss
-            penalty = r.r1 / 2 * r.r1_every * r1_penalty(real_logits, real) if penalise else 0.0
+            if r.labels == "acgan":
+                loss = loss + F.cross_entropy(fake_kinds, y)
+            penalty = 0.0
+            if r1_due:  # seldom, and as much stronger: it costs a second derivative
+                penalty = r.r1 / 2 * r.r1_every * r1_penalty(real_logits, real)
             if r.gp:
-                penalty = penalty + r.gp * gradient_penalty(lambda x: self.judge(x, y)[0], real, fake)
+                penalty = penalty + r.gp * gradient_penalty(lambda x: self.verdict(x, y)[0], real, fake)
         self.descend(self.d_optimizer, loss + penalty)
         return loss, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()
 
@@ -304,8 +312,8 @@ class Trainer:
         """One G step through the updated D, which is frozen: nobody would use the gradient of its weights."""
         with frozen(self.discriminator):
             with self.autocast:
-                logits, kinds = self.judge(self.disguise(fake), y)
-            loss = self.g_loss(logits.to(self.dtype), self.recipe.real_target)
+                logits, kinds = self.verdict(self.disguise(fake), y)
+            loss = self.loss.g(logits.to(self.dtype), *[self.recipe.real_target] * self.loss.g_target)
             if self.recipe.labels == "acgan":
                 loss = loss + F.cross_entropy(kinds.to(self.dtype), y)
             self.descend(self.g_optimizer, loss)
@@ -416,4 +424,4 @@ class Trainer:
 
 
 ADVICE = ("Usual cures: lower learning rates (g_lr, d_lr), label smoothing (real_target=0.9), instance_noise=0.1, or "
-          "d_norm=spectral with loss=hinge.")  # fmt: skip
+          "net.d_norm=spectral with loss=hinge.")  # fmt: skip

@@ -14,7 +14,7 @@ from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.training import Trainer, pick_device
 
-TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=4, steps=1, num_classes=3)
+TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=4, steps=1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16), dtype=np.uint8)
 
 
@@ -72,7 +72,7 @@ def test_a_class_of_one_image_makes_a_run_that_opens(away):
             break
     (away / "pets" / "c").mkdir()
     path.rename(away / "pets" / "c" / "1.png")
-    recipe = TINY.but(data="pets", family="best", labels="conditional", d_norm="spectral", loss="hinge")
+    recipe = TINY.but(data="pets", family="best", labels="conditional", num_classes=3, loss="hinge")
     runs.train(recipe, out="run", device="cpu", progress=False)
     assert generators.load_generator("run").class_names == ("a", "b", "c")
 
@@ -89,7 +89,7 @@ def test_labels_that_do_not_fit_are_told_at_the_start(labels):
     with pytest.raises(CourseError, match="60 images need|whole numbers from 0"):
         data.ImageSet(IMAGES, "noise", labels)
     with pytest.raises(CourseError, match="60 images need|whole numbers from 0"):
-        Trainer(TINY.but(labels="pairs"), IMAGES, "cpu", labels=labels)
+        Trainer(TINY.but(labels="pairs", num_classes=3), IMAGES, "cpu", labels=labels)
 
 
 def test_columns_that_do_not_fit_are_told():

@@ -73,7 +73,7 @@ def test_export_is_small_and_samples_alike(run, tmp_path):
 @pytest.mark.parametrize("command, told", [
     ("train dcgan-celeb", "Did you mean 'dcgan-celeba'"),
     ("train first-minute --data facez", "Did you mean 'faces'"),
-    ("train first-minute --set lr=1", "no field 'lr'"),
+    ("train first-minute --set lr=1", "no option 'lr'"),
     ("train first-minute --set glr=1", "Did you mean 'g_lr'"),
     ("train first-minute --set seed", "key=value"),
     ("train first-minute --set g_lr=fast", "g_lr must be a number"),

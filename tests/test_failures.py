@@ -112,7 +112,8 @@ def test_the_notebook_teaches_what_was_recorded():
     seen = 0
     for node in ast.walk(ast.parse(TWIN.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in arms:
-            how = {k.arg: getattr(k.value, "value", getattr(k.value, "id", None)) for k in node.keywords if k.arg}
+            how = {k.arg: k.value for k in node.keywords if k.arg}
+            how = {k: v.id if isinstance(v, ast.Name) else ast.literal_eval(v) for k, v in how.items()}
             assert any(how.items() <= arm.items() for arm in arms[node.func.id]), ast.unparse(node)
             seen += 1
     assert seen > 15

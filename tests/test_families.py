@@ -10,9 +10,8 @@ from torch import nn
 
 from gan_helpers import models
 from gan_helpers.errors import CourseError
-from gan_helpers.models import auxiliary, best, blocks, genzoo, residual, sagan
+from gan_helpers.models import FAMILIES, auxiliary, best, blocks, genzoo, residual, sagan
 from gan_helpers.recipes import RECIPES
-from gan_helpers.recipes.recipe import FAMILIES
 
 
 def weights(kernel, *widths):
@@ -284,10 +283,11 @@ def test_residual_blocks_against_a_plain_writing(classes):
     assert isinstance(residual.Down(7, 7, halve=False).shortcut, nn.Identity)
 
 
-@pytest.mark.parametrize("labels", FAMILIES["residual"][1])
-@pytest.mark.parametrize("size", FAMILIES["residual"][0])
+@pytest.mark.parametrize("labels", FAMILIES["residual"].LABELS)
+@pytest.mark.parametrize("size", FAMILIES["residual"].SIZES)
 def test_the_residual_pair_at_every_size_and_use_of_labels(size, labels):
-    recipe = RECIPES["residual-cifar10"].but(image_size=size, labels=labels, g_width=8, d_width=4, num_classes=3)
+    recipe = RECIPES["residual-cifar10"].but(image_size=size, labels=labels, g_width=8, d_width=4)
+    recipe = recipe.but(num_classes=3) if labels else recipe
     torch.manual_seed(0)
     g, d = models.build_generator(recipe), models.build_discriminator(recipe)
     y = torch.tensor([0, 1, 2, 1])
@@ -331,12 +331,12 @@ def test_initialisation():
 
 
 @pytest.mark.parametrize("changes, told", [
-    (dict(family="dcgen"), "family must be one of dcgan"),
+    (dict(family="dcgen"), "family must be one of auxiliary, best, dcgan"),
     (dict(family="genzoo"), "image_size of the family genzoo must be one of 28, 32; got 64"),
     (dict(image_size=28), "image_size of the family dcgan"),
     (dict(labels="conditional"), r"labels of the family dcgan must be one of none \(''\), pairs"),
-    (dict(block="act,act"), "block must be one of"),
-    (dict(family="residual"), "residual has no BatchNorm in D: set d_norm=spectral or d_norm=none"),
+    (dict(family="auxiliary", net={"order": "act,act"}), "net.order must be one of"),
+    (dict(family="residual", net={"d_norm": "batch"}), "net.d_norm must be one of spectral, none"),
     (dict(family="residual", labels="pairs"), r"must be one of none \(''\), real, acgan, conditional; got 'pairs'"),
 ])  # fmt: skip
 def test_what_a_family_cannot_do_is_told(changes, told):

@@ -11,7 +11,7 @@ from gan_helpers.growing import grow
 from gan_helpers.training import Trainer
 
 SMALL = recipes.get("dcgan-celeba").but(
-    image_size=16, g_width=24, d_width=12, latent_dim=8, batch_size=8, slope=0.3, ema=0.9, steps=6
+    image_size=16, g_width=24, d_width=12, latent_dim=8, batch_size=8, net={"slope": 0.3}, ema=0.9, steps=6
 )
 
 
@@ -76,7 +76,7 @@ def test_grey_images_grow_too():
 @pytest.mark.parametrize(
     "changes, size, message",
     [
-        (dict(d_norm="spectral"), 32, "d_norm=batch can grow"),
+        (dict(net={"d_norm": "spectral"}), 32, "net.d_norm=batch can grow"),
         (dict(family="best", labels=""), 32, "family dcgan"),
         (dict(d_width=10), 32, "at least 12; got 24, 10"),
         (dict(g_width=25), 32, "must be even"),

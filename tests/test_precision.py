@@ -88,7 +88,9 @@ def test_a_wrong_or_slow_bfloat16_is_not_used(monkeypatch):
 
 
 @has_bfloat16
-@pytest.mark.parametrize("changes", [dict(), dict(d_norm="spectral", loss="hinge", augment="color", r1=0.1, flip=True)])
+@pytest.mark.parametrize(
+    "changes", [dict(), dict(net={"d_norm": "spectral"}, loss="hinge", augment="color", r1=0.1, flip=True)]
+)
 def test_a_run_in_bfloat16_resumes_bit_for_bit(tmp_path, changes):
     recipe = TINY.but(steps=6, **changes)
     whole, first, second = (Trainer(recipe, IMAGES, "cpu") for _ in range(3))

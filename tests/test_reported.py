@@ -32,7 +32,7 @@ from gan_helpers.recipes import Recipe
 from gan_helpers.training import Diverged, Trainer, pick_device
 from gan_helpers.widgets.state import Explorer
 
-TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, num_classes=3)
+TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6)
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16), dtype=np.uint8)
 SET = data.ImageSet(IMAGES, "noise")
 
@@ -104,7 +104,7 @@ def test_a_stand_in_is_recorded_as_what_it_is(away, monkeypatch):
 
 
 def test_r1_comes_to_every_class(monkeypatch):
-    recipe = TINY.but(labels="pairs", r1=1.0, r1_every=2, d_norm="none")
+    recipe = TINY.but(labels="pairs", num_classes=3, r1=1.0, r1_every=2, net={"d_norm": "none"})
     trainer, seen = Trainer(recipe, IMAGES, "cpu", labels=np.arange(60) % 3), []
     penalty = training.r1_penalty
     monkeypatch.setattr(training, "r1_penalty", lambda *a: seen.append(trainer.step % 3) or penalty(*a))
@@ -149,7 +149,7 @@ def test_a_file_that_is_read_elsewhere_is_put_in_place_a_moment_later(away, monk
 
 def conditional():
     torch.manual_seed(0)
-    return models.build_generator(TINY.but(family="best", labels="conditional", d_norm="spectral")).eval()
+    return models.build_generator(TINY.but(family="best", labels="conditional", num_classes=3)).eval()
 
 
 def test_a_conditional_generator_straight_from_training_has_classes():

@@ -57,7 +57,7 @@ def test_a_stopped_cell_leaves_both_nets_in_training(monkeypatch):
         latent.generate(trainer.generator, torch.randn(3, 6), each=stop)
     assert [module.training for module in trainer.generator.modules()] == modes
     first = next(trainer.discriminator.parameters()).requires_grad_(False)
-    monkeypatch.setattr(trainer, "g_loss", stop)
+    monkeypatch.setattr(trainer, "loss", trainer.loss._replace(g=stop))
     with pytest.raises(KeyboardInterrupt):
         trainer.train_step()
     assert [p.requires_grad for p in trainer.discriminator.parameters()] == [

@@ -1,16 +1,24 @@
-"""The nets, one file a family; `build_generator` and `build_discriminator` make the pair that a recipe describes."""
+"""The nets, one file a family. To add one, put a file here: it is found by its `Options`.
+
+A family's file has `SIZES` (of images, in pixels) and `LABELS` (uses of classes, see `Recipe.labels`), its own
+`Options`, and `build_generator(recipe)` and `build_discriminator(recipe)`. `blocks` holds what several families share.
+"""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import TYPE_CHECKING
 
 from torch import nn
 
-from . import auxiliary, best, dcgan, fid, genzoo, linear, residual, sagan
 from .blocks import OnePerClass
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
+
+_files = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+FAMILIES = {file.__name__.rpartition(".")[2]: file for file in _files if hasattr(file, "Options")}
 
 
 def build_generator(recipe: Recipe) -> nn.Module:
@@ -18,23 +26,8 @@ def build_generator(recipe: Recipe) -> nn.Module:
 
     It has `latent_dim`, and `num_classes`: 0, or the number of classes of the y (N,) int that it then takes after z.
     """
-    r = recipe
-    classes = r.num_classes if r.conditional else 0
-    size, basic = r.image_size, (r.channels, r.latent_dim, r.g_width)
-    make = {
-        "dcgan": lambda: dcgan.Generator(size, *basic),
-        "auxiliary": lambda: auxiliary.Generator(
-            *basic, r.block, r.slope, 0 if r.labels == "pairs" else classes, r.learned_latent
-        ),
-        "genzoo": lambda: genzoo.Generator(size, *basic, r.slope),
-        "linear": lambda: linear.Generator(*basic),
-        "fid": lambda: fid.Generator(*basic, r.slope),
-        "sagan": lambda: sagan.Generator(*basic, r.slope, classes),
-        "best": lambda: best.Generator(size, *basic, 0 if r.labels == "pairs" else classes, r.attention),
-        "residual": lambda: residual.Generator(size, *basic, classes),
-    }[r.family]
-    net = OnePerClass(make() for _ in range(classes)) if r.labels == "pairs" else make()
-    net.latent_dim, net.num_classes = r.latent_dim, classes
+    net = _build(FAMILIES[recipe.family].build_generator, recipe)
+    net.latent_dim, net.num_classes = recipe.latent_dim, recipe.num_classes if recipe.conditional else 0
     return net
 
 
@@ -44,30 +37,14 @@ def build_discriminator(recipe: Recipe) -> nn.Module:
     With `labels` 'pairs' or 'conditional' it takes y after the images; with 'real' or 'acgan' it returns the logits
     and the class logits (N, num_classes).
     """
-    r = recipe
-    size, c, w, classes = r.image_size, r.channels, r.d_width, r.num_classes
-    make = {
-        "dcgan": lambda: dcgan.Discriminator(size, c, w, r.d_norm, r.slope),
-        "auxiliary": lambda: auxiliary.Discriminator(c, w, r.block, r.slope, classes if r.class_head else 0),
-        "genzoo": lambda: genzoo.Discriminator(size, c, w, r.slope, r.d_dropout),
-        "linear": lambda: linear.Discriminator(c, w, r.slope),
-        "fid": lambda: fid.Discriminator(c, w, r.slope, r.d_dropout),
-        "sagan": lambda: sagan.Discriminator(c, w, r.d_norm, r.slope, classes),
-        "best": lambda: best.Discriminator(
-            size,
-            c,
-            w,
-            r.d_norm,
-            r.slope,
-            classes if r.labels == "conditional" else 0,
-            r.attention,
-            classes if r.class_head else 0,
-        ),
-        "residual": lambda: residual.Discriminator(
-            size, c, w, r.d_norm, classes if r.labels == "conditional" else 0, classes if r.class_head else 0
-        ),
-    }[r.family]
-    return OnePerClass(make() for _ in range(classes)) if r.labels == "pairs" else make()
+    return _build(FAMILIES[recipe.family].build_discriminator, recipe)
+
+
+def _build(make, recipe: Recipe) -> nn.Module:
+    """The net that `make` builds, or one for each class."""
+    if recipe.labels == "pairs":
+        return OnePerClass(make(recipe) for _ in range(recipe.num_classes))
+    return make(recipe)
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -6,12 +6,29 @@ projection in D (Miyato & Koyama 2018, arXiv:1802.05637), self-attention on the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from ..options import NetOptions, option
 from .blocks import ConditionalBatchNorm2d, SelfAttention, normalise_spectrally
 from .dcgan import init_dcgan, stages
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
+
+SIZES, LABELS = (16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")
+
+
+@dataclass(frozen=True)
+class Options(NetOptions):
+    """What these nets know beside their sizes."""
+
+    d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
+    slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)
+    attention: bool = option(False, "self-attention on the 16x16 maps of both nets")
 
 
 def sizes(image_size: int, width: int) -> list[int]:
@@ -101,3 +118,15 @@ class Discriminator(nn.Module):
         if self.kind is not None:
             return logits, self.kind(h).flatten(1)
         return logits if self.embedding is None else logits + (self.embedding(y) * h.sum((2, 3))).sum(1)
+
+
+def build_generator(r: Recipe) -> Generator:
+    """The generator of a recipe of this family."""
+    return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.g_classes, r.net.attention)
+
+
+def build_discriminator(r: Recipe) -> Discriminator:
+    """The discriminator of a recipe of this family."""
+    return Discriminator(
+        r.image_size, r.channels, r.d_width, r.net.d_norm, r.net.slope, r.d_classes, r.net.attention, r.head_classes
+    )

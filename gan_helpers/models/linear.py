@@ -8,11 +8,26 @@ has N(0, .02), which all but switches every map off.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
+from ..options import NetOptions, option
 from .dcgan import init_dcgan
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
+
+SIZES, LABELS = (32,), ("", "pairs")
+
+
+@dataclass(frozen=True)
+class Options(NetOptions):
+    """What these nets know beside their sizes."""
+
+    slope: float = option(0.1, "of D's LeakyReLU", low=0, high=1)
 
 
 class Generator(nn.Module):
@@ -53,3 +68,13 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()
+
+
+def build_generator(r: Recipe) -> Generator:
+    """The generator of a recipe of this family."""
+    return Generator(r.channels, r.latent_dim, r.g_width)
+
+
+def build_discriminator(r: Recipe) -> Discriminator:
+    """The discriminator of a recipe of this family."""
+    return Discriminator(r.channels, r.d_width, r.net.slope)

@@ -14,7 +14,7 @@ _dcgan = Recipe(
 )
 
 
-_conv = dict(slope=0.1, real_target=0.98, fake_target=0.02, ema=0, epochs=20)
+_conv = dict(net={"slope": 0.1}, real_target=0.98, fake_target=0.02, ema=0, epochs=20)
 
 
 _cifar = dict(data="cifar10", image_size=32, ema=0)
@@ -43,8 +43,6 @@ _genzoo = Recipe(
     family="genzoo",
     g_width=128,
     d_width=128,
-    slope=0.3,
-    d_dropout=0.5,
     g_lr=1e-4,
     d_lr=1e-4,
     beta1=0.9,
@@ -54,7 +52,7 @@ _genzoo = Recipe(
 
 
 # As its code differs from its README. Keras' label smoothing .2 moves both targets by .1; real is 0 and fake is 1.
-_genzoo_code = dict(slope=0.2, real_target=0.1, fake_target=0.9, g_lr=2e-4, d_lr=2e-4, beta1=0.5)
+_genzoo_code = dict(net={"slope": 0.2}, real_target=0.1, fake_target=0.9, g_lr=2e-4, d_lr=2e-4, beta1=0.5)
 
 
 _fid = Recipe(
@@ -62,7 +60,6 @@ _fid = Recipe(
     "DCGAN with 5x5 kernels and dropout, scored by FID as it trains, CIFAR-10",
     **_cifar,
     family="fid",
-    d_dropout=0.4,
     target_noise=0.1,
     g_lr=1e-4,
     d_lr=4e-4,
@@ -105,7 +102,6 @@ _residual = Recipe(
     latent_dim=128,
     g_width=128,
     d_width=128,
-    d_norm="spectral",
     loss="hinge",
     d_lr=4e-4,
     beta1=0,
@@ -126,7 +122,7 @@ RECIPES = {
             latent_dim=64,
             g_width=32,
             d_width=32,
-            d_norm="spectral",
+            net={"d_norm": "spectral"},
             loss="hinge",
             augment="brightness",
             batch_size=64,
@@ -144,7 +140,7 @@ RECIPES = {
             data="faces",
             g_width=48,
             d_width=32,
-            d_norm="spectral",
+            net={"d_norm": "spectral"},
             loss="hinge",
             augment="brightness",
             instance_noise=0.3,
@@ -216,7 +212,6 @@ RECIPES = {
             family="sagan",
             labels="conditional",
             loss="wasserstein",
-            d_dropout=0,
             target_noise=0,
         ),
         _best,

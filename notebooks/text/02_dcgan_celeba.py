@@ -344,7 +344,7 @@ for field, (ours, plain_value) in recipe.differs(recipes.get("dcgan-celeba")).it
         print(f"{field:<12} {ours!r:<14} instead of {plain_value!r}")
 
 # %% [markdown]
-# Three of them are the cures for flat colours: `d_norm` (spectral normalisation, notebook 07), `instance_noise` (03) and
+# Three of them are the cures for flat colours: `net.d_norm` (spectral normalisation, notebook 07), `instance_noise` (03) and
 # `augment` (07). `loss` is another of the five losses of notebook 01; the rest are sizes and rates.
 #
 # The stop button ends it at any moment and loses nothing. On a processor we train for two minutes with narrow nets; with a

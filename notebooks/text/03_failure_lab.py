@@ -201,7 +201,7 @@ plots.show(
 # |---|---|---|
 # | label smoothing | `real_target=0.8` | real images count as 80 % real (fakes stay 0 %: notebook 01, exercise 3) |
 # | **instance noise** | `instance_noise=0.5` | all that D sees gets noise, fading to 0, so that real and fake overlap |
-# | spectral normalisation | `d_norm="spectral"` | divides each layer's weights by their largest stretch (notebook 07) |
+# | spectral normalisation | `net={"d_norm": "spectral"}` | divides each layer's weights by their largest stretch (notebook 07) |
 # | **R1 penalty** | `r1=1` | D pays for its slope at real images, λ/2 · ‖∇D(x)‖² |
 #
 # Read the record above once more. Label smoothing, instance noise and spectral normalisation bring the distance below that of *every* sick patient. R1, at this weight, helps
@@ -210,7 +210,7 @@ plots.show(
 # normalisation (notebook 07) took away is its steepness.
 
 # %%
-cured = clothes(d_lr=2e-2, d_norm="spectral", **short)
+cured = clothes(d_lr=2e-2, net={"d_norm": "spectral"}, **short)
 plots.show(
     panel({"spectral": cured}),
     alt="With spectral normalisation G's gradient is shorter again, the clothes are recognisable, of more kinds, and the distance is about a half of the sick patient's",

@@ -463,7 +463,7 @@ for spread in (0.5, 1.0, 2.0):
 # %% [markdown]
 # Variety can be had, but not for nothing: the wide z gives more variety *and* a larger distance from real images, for G never learned what to make of
 # such z. The narrow one is worse, too. Draw from the prior that you trained with. (In that project both factors belong to a learned prior,
-# z = μ + σ·ε; the recipe `aux-cifar10` can learn it, too: `learned_latent=True`, and it samples as it trains.)
+# z = μ + σ·ε; the recipe `aux-cifar10` can learn it, too: `net={"learned_latent": True}`, and it samples as it trains.)
 #
 # The third thing is easy to overlook: its D has BatchNorm after *every* convolution, down to the last map, which is one pixel. Real images
 # and fakes pass D in batches of their own. **Predict:** D learns alone, real clothes against plain noise, the easiest task

@@ -148,7 +148,7 @@ def slope(d, x):
 def learn_alone(norm, seed, steps=400):
     """A trained D, and the longest gradient at 256 real images after every twentieth step."""
     torch.manual_seed(seed)
-    d = build_discriminator(small.but(d_norm=norm))
+    d = build_discriminator(small.but(net={"d_norm": norm}))
     optimizer, steep = torch.optim.Adam(d.parameters(), 2e-3, betas=(0.5, 0.99)), []
     for step in range(steps):
         rows = torch.randint(len(real), (2, 64))
@@ -279,7 +279,7 @@ fashion = data.load("fashion", 32)
 kinds = [fashion.class_names.index(name) for name in ("Trouser", "Dress", "Sneaker", "Bag")]
 four = fashion.take(np.isin(fashion.labels, kinds), "fashion, four kinds")
 attentive = recipes.get("best-cifar10").but(
-    name="attentive", data="fashion", labels="", channels=1, flip=False, augment="", attention=True, latent_dim=64,
+    name="attentive", data="fashion", labels="", channels=1, flip=False, augment="", net={"attention": True}, latent_dim=64,
     real_target=1, batch_size=64, g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99,
     steps=here.pick(cpu=300, gpu=600, test=3),
 )  # fmt: skip
@@ -460,7 +460,7 @@ def as_published(real_logits, fake_logits):
 def change(loss):
     """How much D's gradient changes if its fakes are exchanged for others."""
     torch.manual_seed(0)
-    d, found = build_discriminator(small.but(d_norm="none")), []
+    d, found = build_discriminator(small.but(net={"d_norm": "none"})), []
     for fake in (real[:64].flip(2), torch.rand(64, 1, 16, 16) * 2 - 1):
         gradient = torch.autograd.grad(loss(d(real[:64]), d(fake)), d.parameters())
         found.append(torch.cat([g.flatten() for g in gradient]))
@@ -518,8 +518,8 @@ plots.show(sheet.resize((792, 198)), alt="Four generated images with the attenti
 # %%
 sealed, textbook = recipes.get("first-minute"), recipes.get("dcgan-celeba").but(ema=0)
 for field, (mine, theirs) in sealed.differs(textbook).items():
-    if field in ("d_norm", "loss", "augment", "g_lr", "d_lr", "beta2", "decay", "ema"):
-        print(f"{field:<8} {mine!s:<12} instead of {theirs or 'none'}")
+    if field in ("net.d_norm", "loss", "augment", "g_lr", "d_lr", "beta2", "decay", "ema"):
+        print(f"{field:<10} {mine!s:<12} instead of {theirs or 'none'}")
 
 # %% [markdown]
 # | part | what it does |

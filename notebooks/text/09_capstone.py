@@ -268,7 +268,7 @@ for name, value in zip(("D right on training images", "on held-out images", "on 
 # %% tags=["nbval-ignore-output"]
 little, unseen = images.resized(16, CHANNELS), held_out.resized(16, CHANNELS)
 few = little.take(np.arange(len(little))[:: max(1, len(little) // 40)][:40], "few")
-small = recipe.but(image_size=16, g_width=16, d_width=16, d_norm="none", augment="", decay=0)
+small = recipe.but(image_size=16, g_width=16, d_width=16, net={"d_norm": "none"}, augment="", decay=0)
 small, signs, small_runs = small.but(steps=here.pick(cpu=1400, gpu=1400, test=21)), {}, {}
 for name, part in (("40 images", few), ("all images", little)):
     signs[name] = Vitals(part, unseen)

@@ -89,7 +89,7 @@ CASES = {
         clothes, "FD(fashion-net) of 250 samples at the end", over("distance", 0), switch={"d_lr": 2e-2},
         cures={
             "label smoothing": {"real_target": 0.8}, "instance noise": {"instance_noise": 0.5},
-            "R1": {"r1": 1.0}, "spectral normalisation": {"d_norm": "spectral"}, "EMA": {"ema": 0.95},
+            "R1": {"r1": 1.0}, "spectral normalisation": {"net": {"d_norm": "spectral"}}, "EMA": {"ema": 0.95},
         },
     ),
     "wrong BatchNorm mode": Case(

@@ -189,7 +189,7 @@ def points(
 
 CLOTHES = Recipe(
     "patient", "a small GAN on clothes that a laptop trains in seconds", data="fashion", image_size=16, channels=1,
-    latent_dim=32, g_width=16, d_width=16, d_norm="none", batch_size=32, g_lr=1e-3, d_lr=1e-3, steps=200,
+    latent_dim=32, g_width=16, d_width=16, net={"d_norm": "none"}, batch_size=32, g_lr=1e-3, d_lr=1e-3, steps=200,
 )  # fmt: skip
 
 
