@@ -44,7 +44,7 @@ def train(o: argparse.Namespace) -> int:
     changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
     recipe = recipes.get(o.recipe).but(**changes)
     from . import data, environment, runs
-    from .training import pick_device
+    from .devices import pick_device
 
     pick_device(o.device)
     folder = environment.at_home(o.out or runs.default_folder(recipe))

@@ -8,15 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .devices import carry
+
 
 def derive_seed(*key: int) -> int:
     """A well-mixed 32-bit seed from whole numbers such as (seed, step)."""
     return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-
-def carry(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; to CUDA through pinned memory, as a copy from any other waits for all that is queued there."""
-    return x.pin_memory().to(device, non_blocking=True) if (x.is_cpu and device.type == "cuda") else x.to(device)
 
 
 class Batches:

@@ -55,13 +55,6 @@ class Options:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True)
-class NetOptions(Options):
-    """What only the nets of one family know; `net.` stands before each name."""
-
-    PREFIX: ClassVar[str] = "net."
-
-
 def checked(f: dataclasses.Field, value, name: str):
     """`value` as the option `f` takes it, called `name` in messages; text, as it comes from a command line, is read.
 

@@ -20,7 +20,8 @@ from . import models, precision
 from .augment import diff_augment, flip
 from .batches import Batches, derive_seed
 from .data.images import checked_labels
-from .errors import CourseError, out_of_memory
+from .devices import half_precision, make_optimizer, pick_device, seeded, set_rate, telling_memory
+from .errors import CourseError
 from .interrupt import Interrupt
 from .losses import LOSSES, gradient_penalty, r1_penalty
 from .models.blocks import frozen
@@ -34,33 +35,36 @@ class Diverged(CourseError):
     """A loss or a weight is no longer a finite number."""
 
 
-class OutOfMemory(CourseError):
-    """A step needs more memory than there is."""
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """`auto` takes CUDA, then Apple's GPU, then the CPU.
-
-    Raises:
-        CourseError: an unknown device, or one that this machine lacks.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, yes in there.items() if yes)
-    if name.partition(":")[0] not in there:
-        raise CourseError(f"No device '{name}': choose auto, cpu, cuda or mps.")
-    kind, colon, index = name.partition(":")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if not there[kind] or (colon and not (index.isdecimal() and int(index) < count)):
-        raise CourseError(f"This machine has no {name} that PyTorch can use: choose --device auto or cpu.")
-    return torch.device(name)
-
-
 def budget_in_steps(recipe: Recipe, count: int) -> int | None:
     """The steps that a recipe wants of `count` images; None where its budget is in minutes."""
     if recipe.steps is not None or recipe.epochs is None:
         return recipe.steps
     return math.ceil(recipe.epochs * count / (recipe.batch_size * recipe.d_steps))
+
+
+def checked_data(
+    recipe: Recipe, images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The labels int64 (N,) that a recipe uses, and the names of their classes; None and () where it uses none.
+
+    Raises:
+        CourseError: images of another shape or type, or labels that are not of all its classes.
+    """
+    wanted = (recipe.channels, recipe.image_size, recipe.image_size)
+    if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
+        raise CourseError(f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}.")
+    if not recipe.labels:
+        return None, ()
+    labels = None if labels is None else checked_labels(labels, len(images))
+    there = 0 if labels is None else len(np.unique(labels))
+    if class_names and there != len(class_names):
+        raise CourseError(f"There are {len(class_names)} classes, and only {there} have images to train on.")
+    if there != recipe.num_classes or min(labels) != 0 or max(labels) != there - 1:
+        raise CourseError(
+            f"The recipe '{recipe.name}' needs images of {recipe.num_classes} classes, numbered from 0; "
+            f"these have {there}. Choose other data, or set num_classes."
+        )
+    return labels, class_names or tuple(map(str, range(there)))
 
 
 @torch.no_grad()
@@ -102,39 +106,15 @@ class Trainer:
         self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32,
         labels: np.ndarray | None = None, class_names: tuple[str, ...] = (), digest: str = "",
     ) -> None:  # fmt: skip
-        wanted = (recipe.channels, recipe.image_size, recipe.image_size)
-        if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
-            raise CourseError(
-                f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}."
-            )
-        if recipe.labels:
-            labels = None if labels is None else checked_labels(labels, len(images))
-            there = 0 if labels is None else len(np.unique(labels))
-            if class_names and there != len(class_names):
-                raise CourseError(f"There are {len(class_names)} classes, and only {there} have images to train on.")
-            if there != recipe.num_classes or min(labels) != 0 or max(labels) != there - 1:
-                raise CourseError(
-                    f"The recipe '{recipe.name}' needs images of {recipe.num_classes} classes, numbered from 0; "
-                    f"these have {there}. Choose other data, or set num_classes."
-                )
-            self.class_names = class_names or tuple(map(str, range(there)))
-        else:
-            self.class_names, labels = (), None
+        labels, self.class_names = checked_data(recipe, images, labels, class_names)
         self.recipe, self.device, self.dtype, self.digest = recipe, pick_device(device), dtype, digest
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
         with self.seeded(0xB1D):
             self.generator = self.place(models.build_generator(recipe))
             self.discriminator = self.place(models.build_discriminator(recipe))
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if recipe.ema else self.generator
-        options = dict(
-            betas=(recipe.beta1, recipe.beta2), eps=recipe.adam_eps, fused=self.device.type in ("cpu", "cuda")
-        )
-        if self.device.type == "cuda":  # rates as tensors, which a recorded step reads anew each time
-            options["capturable"] = True
-        self.g_optimizer, self.d_optimizer = (
-            torch.optim.Adam(net.parameters(), self.rate(lr), **options)
-            for net, lr in ((self.generator, recipe.g_lr), (self.discriminator, recipe.d_lr))
-        )
+        self.g_optimizer = make_optimizer(self.generator, recipe.g_lr, recipe, self.device)
+        self.d_optimizer = make_optimizer(self.discriminator, recipe.d_lr, recipe, self.device)
         self.loss = LOSSES[recipe.loss]
         self.d_has_batchnorm = any(isinstance(m, nn.BatchNorm2d) for m in self.discriminator.modules())
         if recipe.gp and self.d_has_batchnorm:
@@ -144,10 +124,7 @@ class Trainer:
             )
         turns = recipe.d_steps if recipe.labels == "pairs" else 0
         self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device, labels, turns)
-        amp = recipe.amp and self.device.type == "cuda"
-        half = torch.bfloat16 if amp and torch.cuda.get_device_capability(self.device)[0] >= 8 else torch.float16
-        self.autocast = torch.autocast(self.device.type if amp else "cpu", half if amp else None, enabled=amp)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=amp and half is torch.float16)
+        self.autocast, self.scaler = half_precision(self.device, recipe.amp)
         self.bfloat16, self.threads = False, None  # on the CPU: what `runs.train` chose, or the checkpoint keeps
         self.step, self.seconds, self.between_steps = 0, 0.0, True
         self.recorded = Recorded(self) if can_be_recorded(self) else None
@@ -158,10 +135,6 @@ class Trainer:
         if self.total_steps is None and recipe.minutes is None:
             raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
 
-    def rate(self, lr: float) -> float | Tensor:
-        """A learning rate as the optimiser wants it: on CUDA a tensor, so that it can change in place."""
-        return torch.tensor(lr, device=self.device) if self.device.type == "cuda" else lr
-
     def use_bfloat16(self) -> None:
         """From the next step on, make the products of a float32 run on the CPU in bfloat16 (see `precision`)."""
         self.bfloat16, self.autocast = True, precision.autocast()
@@ -169,21 +142,9 @@ class Trainer:
     def place(self, net: nn.Module) -> nn.Module:
         return net.to(self.device, self.dtype).to(memory_format=self.memory_format)
 
-    @contextmanager
     def seeded(self, *key: int):
-        """Inside, torch's global generators start from (recipe.seed, *key); afterwards they are as they were.
-
-        Being global, they serve one run at a time: two runs in threads of one process would mix their draws.
-        """
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            seed = derive_seed(self.recipe.seed, *key)
-            torch.default_generator.manual_seed(seed)
-            if self.device.type == "cuda":
-                with torch.cuda.device(self.device):
-                    torch.cuda.manual_seed(seed)
-            elif self.device.type == "mps":  # Apple's generator cannot be put back
-                torch.mps.manual_seed(seed)
-            yield
+        """Inside, torch's random numbers follow from (recipe.seed, *key) alone; afterwards they go on as before."""
+        return seeded(self.device, derive_seed(self.recipe.seed, *key))
 
     # --- the step -----------------------------------------------------------------------------------------------
 
@@ -220,26 +181,6 @@ class Trainer:
         self.step += 1
         self.between_steps = True
         return row
-
-    @contextmanager
-    def telling_memory(self):
-        """Inside, too little memory is an error that a person can put right.
-
-        Raises:
-            OutOfMemory: on whatever device the run is.
-        """
-        try:
-            yield
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            r = self.recipe
-            raise OutOfMemory(
-                f"Out of memory on {self.device} at step {self.step + 1:,}: the recipe '{r.name}' has "
-                f"batch_size={r.batch_size}, g_width={r.g_width}, d_width={r.d_width}, image_size={r.image_size}. "
-                f"End other programs and resume; or start in a new folder with --set batch_size="
-                f"{max(2, r.batch_size // 2)}, or half the widths."
-            ) from None
 
     def update(self, batches: list[tuple[Tensor, Tensor | int | None]]) -> Tensor:
         """D's updates, one for each batch (uint8 (N, C, S, S), classes), and G's; returns what `train_step` does."""
@@ -330,21 +271,12 @@ class Trainer:
         r = self.recipe
         if r.decay:
             for optimizer, lr in ((self.g_optimizer, r.g_lr), (self.d_optimizer, r.d_lr)):
-                self.set_rate(optimizer, lr * self.rate_left())
+                set_rate(optimizer, lr * self.rate_left())
 
     def rate_left(self, progress: float | None = None) -> float:
         """The share of both rates that is left, here or at some other progress."""
         done, decay = self.progress if progress is None else progress, self.recipe.decay
         return min(1.0, (1 - done) / decay) if decay else 1.0
-
-    @staticmethod
-    def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-        """Change a rate where it lies: a recorded step would never see a float put in the place of its tensor."""
-        group = optimizer.param_groups[0]
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(lr)
-        else:
-            group["lr"] = lr
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -410,7 +342,7 @@ class Trainer:
                 callback.start(self)
             self._began = time.perf_counter() - self.seconds
             while not (self.finished or interrupt.asked):
-                with self.telling_memory():
+                with telling_memory(self.recipe, self.device, self.step + 1):
                     self._on_device.append(self.train_step())
                 self.seconds = time.perf_counter() - self._began
                 if self.step % 50 == 0 or self.device.type == "cpu":  # elsewhere it would wait for the device

@@ -10,9 +10,10 @@ from PIL import Image
 from gan_helpers import data, evaluation, generators, runs
 from gan_helpers.__main__ import main
 from gan_helpers.data import splits
+from gan_helpers.devices import pick_device
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
-from gan_helpers.training import Trainer, pick_device
+from gan_helpers.training import Trainer
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=4, steps=1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16), dtype=np.uint8)

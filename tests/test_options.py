@@ -60,7 +60,7 @@ def left(recipe):
 
 
 def options_of(family):
-    own = [("net." + f.name, f) for f in fields(FAMILIES[family].Options)]
+    own = [("net." + f.name, f) for f in fields(FAMILIES[family])]
     return [(f.name, f) for f in fields(Recipe) if f.metadata] + own
 
 
@@ -112,7 +112,7 @@ def test_options_of_nets_are_changed_one_by_one_and_stay_within_a_family():
     assert (recipe.net.slope, recipe.net.d_dropout) == (0.1, 0.5)
     assert recipe.but(**{"net.d_dropout": "0"}).net.slope == 0.1
     assert recipe.differs(RECIPES["genzoo-mnist"]) == {"net.slope": (0.1, 0.3)}
-    assert recipe.but(family="fid", image_size=32).net == FAMILIES["fid"].Options()
+    assert recipe.but(family="fid", image_size=32).net == FAMILIES["fid"]()
     assert hash(recipe) and Recipe.from_json(recipe.to_json()) == recipe
 
 
@@ -163,6 +163,6 @@ def test_what_options_say_of_themselves():
 
 
 def test_an_option_s_default_is_allowed():
-    for options in [recipes.get("first-minute"), *(family.Options() for family in FAMILIES.values())]:
+    for options in [recipes.get("first-minute"), *(family() for family in FAMILIES.values())]:
         assert isinstance(options, Options)
     assert option(1, "a number").metadata["about"] == "a number"

@@ -26,10 +26,11 @@ from gan_helpers.__main__ import main, parser
 from gan_helpers.course.authoring import gallery
 from gan_helpers.course.exercises import is_blank
 from gan_helpers.data import download
+from gan_helpers.devices import pick_device
 from gan_helpers.errors import CourseError
 from gan_helpers.page import compile_net
 from gan_helpers.recipes import Recipe
-from gan_helpers.training import Diverged, Trainer, pick_device
+from gan_helpers.training import Diverged, Trainer
 from gan_helpers.widgets.state import Explorer
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6)

@@ -17,11 +17,12 @@ import torch.nn.functional as F
 
 from gan_helpers import callbacks, checkpoints, data, generators, latent, models, runs
 from gan_helpers.batches import Batches
+from gan_helpers.devices import pick_device
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.recorded import can_be_recorded
 from gan_helpers.tensors import save_tensors
-from gan_helpers.training import Diverged, Trainer, pick_device, update_ema
+from gan_helpers.training import Diverged, Trainer, update_ema
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6, ema=0.9)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)

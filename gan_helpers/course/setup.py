@@ -39,7 +39,7 @@ def setup_notebook() -> Here:
     """Find the device, print one line about it, and return it together with the way to pick settings that fit."""
     import torch
 
-    from ..training import pick_device
+    from ..devices import pick_device
 
     device = pick_device("auto").type
     name = {"cuda": "an NVIDIA GPU", "mps": "an Apple GPU", "cpu": "no GPU: the short settings are chosen"}[device]

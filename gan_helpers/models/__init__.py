@@ -1,7 +1,6 @@
-"""The nets, one file a family. To add one, put a file here: it is found by its `Options`.
+"""The nets, one file a family: a generator, a discriminator, and a `Family` that builds them from a recipe.
 
-A family's file has `SIZES` (of images, in pixels) and `LABELS` (uses of classes, see `Recipe.labels`), its own
-`Options`, and `build_generator(recipe)` and `build_discriminator(recipe)`. `blocks` holds what several families share.
+To add one, put a file here; it is found by its `Family`. `blocks` holds what several families share.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from . import blocks
 from .blocks import OnePerClass
 
 if TYPE_CHECKING:
     from ..recipes import Recipe
 
 _files = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-FAMILIES = {file.__name__.rpartition(".")[2]: file for file in _files if hasattr(file, "Options")}
+FAMILIES = {file.__name__.rpartition(".")[2]: file.Family for file in _files if file is not blocks}
 
 
 def build_generator(recipe: Recipe) -> nn.Module:
@@ -26,7 +26,7 @@ def build_generator(recipe: Recipe) -> nn.Module:
 
     It has `latent_dim`, and `num_classes`: 0, or the number of classes of the y (N,) int that it then takes after z.
     """
-    net = _build(FAMILIES[recipe.family].build_generator, recipe)
+    net = _build(recipe.net.generator, recipe)
     net.latent_dim, net.num_classes = recipe.latent_dim, recipe.num_classes if recipe.conditional else 0
     return net
 
@@ -37,7 +37,7 @@ def build_discriminator(recipe: Recipe) -> nn.Module:
     With `labels` 'pairs' or 'conditional' it takes y after the images; with 'real' or 'acgan' it returns the logits
     and the class logits (N, num_classes).
     """
-    return _build(FAMILIES[recipe.family].build_discriminator, recipe)
+    return _build(recipe.net.discriminator, recipe)
 
 
 def _build(make, recipe: Recipe) -> nn.Module:

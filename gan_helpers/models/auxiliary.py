@@ -11,29 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import OneHot
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (32,), ("", "pairs", "real", "acgan")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    order: str = option(
-        "norm,act", "what follows a convolution, in order", choices=("norm,act", "act,norm", "act", "norm")
-    )
-    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
-    learned_latent: bool = option(False, "learn the mean and the variance of the latent")
 
 
 def block(conv: nn.Module, order: str, slope: float) -> list[nn.Module]:
@@ -112,11 +96,19 @@ class Discriminator(nn.Module):
         return real if self.kind is None else (real, self.kind(h).flatten(1))
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.channels, r.latent_dim, r.g_width, r.net.order, r.net.slope, r.g_classes, r.net.learned_latent)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """auxiliary: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (32,), ("", "pairs", "real", "acgan")
+    order: str = option(
+        "norm,act", "what follows a convolution, in order", choices=("norm,act", "act,norm", "act", "norm")
+    )
+    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
+    learned_latent: bool = option(False, "learn the mean and the variance of the latent")
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.channels, r.d_width, r.net.order, r.net.slope, r.head_classes)
+    def generator(self, r):
+        return Generator(r.channels, r.latent_dim, r.g_width, self.order, self.slope, r.g_classes, self.learned_latent)
+
+    def discriminator(self, r):
+        return Discriminator(r.channels, r.d_width, self.order, self.slope, r.head_classes)

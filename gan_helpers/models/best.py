@@ -8,27 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import ConditionalBatchNorm2d, SelfAttention, normalise_spectrally
 from .dcgan import init_dcgan, stages
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
-    slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)
-    attention: bool = option(False, "self-attention on the 16x16 maps of both nets")
 
 
 def sizes(image_size: int, width: int) -> list[int]:
@@ -120,13 +106,19 @@ class Discriminator(nn.Module):
         return logits if self.embedding is None else logits + (self.embedding(y) * h.sum((2, 3))).sum(1)
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.g_classes, r.net.attention)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """best: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")
+    d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
+    slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)
+    attention: bool = option(False, "self-attention on the 16x16 maps of both nets")
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(
-        r.image_size, r.channels, r.d_width, r.net.d_norm, r.net.slope, r.d_classes, r.net.attention, r.head_classes
-    )
+    def generator(self, r):
+        return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.g_classes, self.attention)
+
+    def discriminator(self, r):
+        return Discriminator(
+            r.image_size, r.channels, r.d_width, self.d_norm, self.slope, r.d_classes, self.attention, r.head_classes
+        )

@@ -1,14 +1,43 @@
-"""Parts that several families share: Keras' `same` convolutions, self-attention, ways to tell a net the class."""
+"""Parts that several families share: what a family is, convolutions, self-attention, ways to tell a net the class."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+from ..options import Options
+
+if TYPE_CHECKING:
+    from ..recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Family(Options):
+    """The nets of one file here: what images and labels they take, their own options, and how a recipe builds them.
+
+    Attributes:
+        SIZES: of images, in pixels.   LABELS: uses of classes, see `Recipe.labels`.
+    """
+
+    PREFIX = "net."
+    SIZES: ClassVar[tuple[int, ...]] = ()
+    LABELS: ClassVar[tuple[str, ...]] = ()
+
+    def generator(self, r: Recipe) -> nn.Module:
+        """z (N, latent_dim), and y (N,) int if r.g_classes → images (N, channels, S, S) in [-1, 1]."""
+        raise NotImplementedError
+
+    def discriminator(self, r: Recipe) -> nn.Module:
+        """Images, and y (N,) int if r.d_classes → logits (N,), and class logits (N, K) if r.head_classes."""
+        raise NotImplementedError
+
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
 

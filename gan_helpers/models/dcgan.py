@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..options import NetOptions, option
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (16, 32, 64, 128), ("", "pairs")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
-    slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)
+from ..options import option
+from . import blocks
 
 
 def stages(image_size: int) -> int:
@@ -113,11 +100,16 @@ class Discriminator(nn.Module):
         return self.layers(x).flatten()
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.image_size, r.channels, r.latent_dim, r.g_width)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """dcgan: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (16, 32, 64, 128), ("", "pairs")
+    d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
+    slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.image_size, r.channels, r.d_width, r.net.d_norm, r.net.slope)
+    def generator(self, r):
+        return Generator(r.image_size, r.channels, r.latent_dim, r.g_width)
+
+    def discriminator(self, r):
+        return Discriminator(r.image_size, r.channels, r.d_width, self.d_norm, self.slope)

@@ -8,27 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import SameConv2d, SameConvTranspose2d
 from .dcgan import init_dcgan
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (32,), ("", "pairs")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
-    d_dropout: float = option(0.4, "share of D's last map that a step leaves out", low=0, high=0.99)
-
 
 KERAS = dict(eps=1e-3, momentum=0.1)  # of BatchNorm: Keras' ε, and its momentum .9 is 1 - .1
 
@@ -67,11 +53,16 @@ class Discriminator(nn.Module):
         return self.layers(x).flatten()
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.channels, r.latent_dim, r.g_width, r.net.slope)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """fid: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (32,), ("", "pairs")
+    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
+    d_dropout: float = option(0.4, "share of D's last map that a step leaves out", low=0, high=0.99)
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.channels, r.d_width, r.net.slope, r.net.d_dropout)
+    def generator(self, r):
+        return Generator(r.channels, r.latent_dim, r.g_width, self.slope)
+
+    def discriminator(self, r):
+        return Discriminator(r.channels, r.d_width, self.slope, self.d_dropout)

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import SameConv2d, SameConvTranspose2d, init_glorot
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (28, 32), ("", "pairs")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    slope: float = option(0.3, "of the LeakyReLU in both nets", low=0, high=1)
-    d_dropout: float = option(0.5, "share of D's maps that a step leaves out", low=0, high=0.99)
-
 
 KERAS = dict(eps=1e-3, momentum=0.01)  # of BatchNorm: Keras' defaults, whose momentum .99 is 1 - .01
 
@@ -84,11 +70,16 @@ class Discriminator(nn.Module):
         return self.layers(x).flatten()
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.net.slope)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """genzoo: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (28, 32), ("", "pairs")
+    slope: float = option(0.3, "of the LeakyReLU in both nets", low=0, high=1)
+    d_dropout: float = option(0.5, "share of D's maps that a step leaves out", low=0, high=0.99)
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.image_size, r.channels, r.d_width, r.net.slope, r.net.d_dropout)
+    def generator(self, r):
+        return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, self.slope)
+
+    def discriminator(self, r):
+        return Discriminator(r.image_size, r.channels, r.d_width, self.slope, self.d_dropout)

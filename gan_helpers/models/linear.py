@@ -10,24 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .dcgan import init_dcgan
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (32,), ("", "pairs")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    slope: float = option(0.1, "of D's LeakyReLU", low=0, high=1)
 
 
 class Generator(nn.Module):
@@ -70,11 +58,15 @@ class Discriminator(nn.Module):
         return self.layers(x).flatten()
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.channels, r.latent_dim, r.g_width)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """linear: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (32,), ("", "pairs")
+    slope: float = option(0.1, "of D's LeakyReLU", low=0, high=1)
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.channels, r.d_width, r.net.slope)
+    def generator(self, r):
+        return Generator(r.channels, r.latent_dim, r.g_width)
+
+    def discriminator(self, r):
+        return Discriminator(r.channels, r.d_width, self.slope)

@@ -9,25 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import ConditionalBatchNorm2d, normalise_spectrally
 from .dcgan import stages
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (32, 64, 128), ("", "real", "acgan", "conditional")
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    d_norm: str = option("spectral", "normalisation in D", choices=("spectral", "none"))
 
 
 def up_widths(image_size: int, width: int) -> list[int]:
@@ -175,11 +163,15 @@ class Discriminator(nn.Module):
         return logits if self.embedding is None else logits + (self.embedding(y) * h).sum(1)
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.g_classes)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """residual: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (32, 64, 128), ("", "real", "acgan", "conditional")
+    d_norm: str = option("spectral", "normalisation in D", choices=("spectral", "none"))
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.image_size, r.channels, r.d_width, r.net.d_norm, r.d_classes, r.head_classes)
+    def generator(self, r):
+        return Generator(r.image_size, r.channels, r.latent_dim, r.g_width, r.g_classes)
+
+    def discriminator(self, r):
+        return Discriminator(r.image_size, r.channels, r.d_width, self.d_norm, r.d_classes, r.head_classes)

@@ -8,29 +8,15 @@ only; here D's head, too, but as there not what becomes of the class, which woul
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from ..options import NetOptions, option
+from ..options import option
+from . import blocks
 from .blocks import SameConv2d, SelfAttention, normalise_spectrally
 from .dcgan import init_dcgan
 from .fid import KERAS
-
-if TYPE_CHECKING:
-    from ..recipes import Recipe
-
-SIZES, LABELS = (32,), ("conditional",)
-
-
-@dataclass(frozen=True)
-class Options(NetOptions):
-    """What these nets know beside their sizes."""
-
-    d_norm: str = option("batch", "BatchNorm in D beside its spectral normalisation", choices=("batch", "none"))
-    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
-
 
 EMBEDDING = 50  # numbers that stand for a class
 
@@ -107,11 +93,16 @@ class Discriminator(nn.Module):
         return self.head(torch.cat([self.layers(x), self.kind(y)], 1)).flatten()
 
 
-def build_generator(r: Recipe) -> Generator:
-    """The generator of a recipe of this family."""
-    return Generator(r.channels, r.latent_dim, r.g_width, r.net.slope, r.g_classes)
+@dataclass(frozen=True)
+class Family(blocks.Family):
+    """sagan: how a recipe's nets are built, and the options that only they have."""
 
+    SIZES, LABELS = (32,), ("conditional",)
+    d_norm: str = option("batch", "BatchNorm in D beside its spectral normalisation", choices=("batch", "none"))
+    slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
 
-def build_discriminator(r: Recipe) -> Discriminator:
-    """The discriminator of a recipe of this family."""
-    return Discriminator(r.channels, r.d_width, r.net.d_norm, r.net.slope, r.d_classes)
+    def generator(self, r):
+        return Generator(r.channels, r.latent_dim, r.g_width, self.slope, r.g_classes)
+
+    def discriminator(self, r):
+        return Discriminator(r.channels, r.d_width, self.d_norm, self.slope, r.d_classes)

@@ -10,6 +10,7 @@ from ..augment import AUGMENTATIONS
 from ..errors import CourseError, nearest
 from ..losses import LOSSES
 from ..models import FAMILIES
+from ..models.blocks import Family
 from ..options import Options, described, option
 
 
@@ -17,7 +18,7 @@ from ..options import Options, described, option
 class Recipe(Options):
     """Everything that decides a training run. Print it, diff it, save it; a checkpoint carries it.
 
-    `net` holds what only the nets of the family know, such as `net.d_norm`: an instance of the family's own `Options`,
+    `net` holds what only the nets of the family know, such as `net.d_norm`: the family's own `Family` (see models/),
     made from a dict where one is given.
 
     Raises:
@@ -40,7 +41,7 @@ class Recipe(Options):
     num_classes: int = option(10, "classes, where labels are used", low=1, high=1000)
     # nets
     family: str = option("dcgan", "the file in models/", choices=tuple(FAMILIES))
-    net: Options | dict = field(default_factory=dict)
+    net: Family | dict = field(default_factory=dict)
     latent_dim: int = option(100, "length of z", low=1, high=1024)
     g_width: int = option(64, "feature maps of G's last hidden layer", low=1, high=512)
     d_width: int = option(64, "feature maps of D's first layer", low=1, high=512)
@@ -83,7 +84,7 @@ class Recipe(Options):
         super().__post_init__()
         family = FAMILIES[self.family]
         if isinstance(self.net, dict):
-            object.__setattr__(self, "net", family.Options().but(**self.net))
+            object.__setattr__(self, "net", family().but(**self.net))
         for key, allowed in (("image_size", family.SIZES), ("labels", family.LABELS)):
             if getattr(self, key) not in allowed:
                 known = ", ".join(str(value) or "none ('')" for value in allowed)
@@ -213,7 +214,7 @@ def lifted(values: dict) -> dict:
     old = {OLD[key]: value for key, value in values.items() if key in OLD}
     values = {key: value for key, value in values.items() if key not in OLD}
     family = FAMILIES.get(values.get("family"), FAMILIES["dcgan"])
-    net = {f.name: old[f.name] for f in fields(family.Options) if f.name in old}
+    net = {f.name: old[f.name] for f in fields(family) if f.name in old}
     if values.get("family") == "sagan" and net.get("d_norm") == "spectral":
         net["d_norm"] = "none"  # it was the same net
     idle = idle_options(values.get("loss", "bce"), values.get("r1", 0), values.get("labels", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import CourseError, nearest
 from .recipe import Recipe
 
+# fmt: off: so that a recipe is seen at a glance
 _dcgan = Recipe(
     "dcgan-celeba",
     "The canonical DCGAN on CelebA, 64x64, with a moving average of the generator",
@@ -12,17 +13,9 @@ _dcgan = Recipe(
     ema=0.999,
     epochs=5,
 )
-
-
 _conv = dict(net={"slope": 0.1}, real_target=0.98, fake_target=0.02, ema=0, epochs=20)
-
-
 _cifar = dict(data="cifar10", image_size=32, ema=0)
-
-
 _conv_cifar = {**_conv, **_cifar, "real_target": 0.95, "fake_target": 0.05, "epochs": 100}
-
-
 _aux = Recipe(
     "aux-cifar10",
     "DCGAN with an auxiliary classifier, real images only, CIFAR-10",
@@ -34,8 +27,6 @@ _aux = Recipe(
     g_lr=3e-4,
     epochs=50,
 )
-
-
 _genzoo = Recipe(
     "genzoo-cifar10",
     "GenZoo's DCGAN for CIFAR-10, 5x5 kernels, as its README has it",
@@ -49,12 +40,8 @@ _genzoo = Recipe(
     adam_eps=1e-7,
     epochs=200,
 )
-
-
-# As its code differs from its README. Keras' label smoothing .2 moves both targets by .1; real is 0 and fake is 1.
+# As its code differs from its README. Keras' label smoothing .2 moves both targets by .1; real is 0, fake is 1.
 _genzoo_code = dict(net={"slope": 0.2}, real_target=0.1, fake_target=0.9, g_lr=2e-4, d_lr=2e-4, beta1=0.5)
-
-
 _fid = Recipe(
     "dcgan-fid-cifar10",
     "DCGAN with 5x5 kernels and dropout, scored by FID as it trains, CIFAR-10",
@@ -67,9 +54,8 @@ _fid = Recipe(
     adam_eps=1e-7,
     steps=30_000,
 )
-
-
-_best = Recipe(  # each choice by four minutes of training: benchmarks/best_trials.py
+# Each choice by four minutes of training (benchmarks/best_trials.py); twice as many steps ended in collapse.
+_best = Recipe(
     "best-cifar10",
     "Our own: small nets, small batches, a class head, EMA and decay, class-conditional CIFAR-10",
     data="cifar10",
@@ -87,10 +73,8 @@ _best = Recipe(  # each choice by four minutes of training: benchmarks/best_tria
     beta2=0.99,
     decay=0.5,
     ema=0.999,
-    steps=20_000,  # 20 minutes on two CPU cores; twice as many ended in collapse
+    steps=20_000,
 )
-
-
 _residual = Recipe(
     "residual-cifar10",
     "Residual nets, spectral normalisation, hinge and class projection, for a GPU: CIFAR-10",
@@ -110,7 +94,6 @@ _residual = Recipe(
     ema=0.999,
     steps=50_000,
 )
-
 
 RECIPES = {
     recipe.name: recipe
@@ -180,7 +163,9 @@ RECIPES = {
         ),
         _genzoo,
         _genzoo.but(
-            name="genzoo-cifar10-code", about="GenZoo's DCGAN for CIFAR-10, trained as its code does", **_genzoo_code
+            name="genzoo-cifar10-code",
+            about="GenZoo's DCGAN for CIFAR-10, trained as its code does",
+            **_genzoo_code,
         ),
         _dcgan.but(
             name="conv-cifar10",
@@ -239,6 +224,7 @@ RECIPES = {
         ),
     )
 }
+# fmt: on
 
 
 def get(name: str) -> Recipe:
