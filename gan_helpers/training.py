@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from . import models, precision
 from .augment import diff_augment, flip
-from .batches import Batches, derive_seed
-from .data.images import checked_labels
+from .batches import Batches, checked_data, derive_seed
 from .devices import half_precision, make_optimizer, pick_device, seeded, set_rate, telling_memory
 from .errors import CourseError
 from .interrupt import Interrupt
@@ -40,31 +39,6 @@ def budget_in_steps(recipe: Recipe, count: int) -> int | None:
     if recipe.steps is not None or recipe.epochs is None:
         return recipe.steps
     return math.ceil(recipe.epochs * count / (recipe.batch_size * recipe.d_steps))
-
-
-def checked_data(
-    recipe: Recipe, images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """The labels int64 (N,) that a recipe uses, and the names of their classes; None and () where it uses none.
-
-    Raises:
-        CourseError: images of another shape or type, or labels that are not of all its classes.
-    """
-    wanted = (recipe.channels, recipe.image_size, recipe.image_size)
-    if images.shape[1:] != wanted or len(images) < 2 or images.dtype != np.uint8:
-        raise CourseError(f"The recipe needs 2 or more uint8 images of {wanted}; got {images.shape}, {images.dtype}.")
-    if not recipe.labels:
-        return None, ()
-    labels = None if labels is None else checked_labels(labels, len(images))
-    there = 0 if labels is None else len(np.unique(labels))
-    if class_names and there != len(class_names):
-        raise CourseError(f"There are {len(class_names)} classes, and only {there} have images to train on.")
-    if there != recipe.num_classes or min(labels) != 0 or max(labels) != there - 1:
-        raise CourseError(
-            f"The recipe '{recipe.name}' needs images of {recipe.num_classes} classes, numbered from 0; "
-            f"these have {there}. Choose other data, or set num_classes."
-        )
-    return labels, class_names or tuple(map(str, range(there)))
 
 
 @torch.no_grad()

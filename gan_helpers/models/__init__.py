@@ -1,6 +1,10 @@
 """The nets, one file a family: a generator, a discriminator, and a `Family` that builds them from a recipe.
 
 To add one, put a file here; it is found by its `Family`. `blocks` holds what several families share.
+
+In all files `image_size` (pixels), `channels` and `latent_dim` are of image and z; `width` is the number of feature
+maps of G's last hidden layer and of D's first; `slope` is LeakyReLU's, `norm` the normalisation in D ('batch',
+'spectral' or 'none'), and `classes` is 0 or how many classes a net is told.
 """
 
 from __future__ import annotations

@@ -29,12 +29,10 @@ def block(conv: nn.Module, order: str, slope: float) -> list[nn.Module]:
 class Generator(nn.Module):
     """Six up-convolution blocks; the last has BatchNorm and no activation, then a sigmoid.
 
+    The class follows z as a one-hot vector.
+
     Args:
-        latent_dim, channels: of z and of the image.
-        width: feature maps before the last layer (32 as published).
         order: of what follows each convolution, see `block`.
-        slope: of the LeakyReLU.
-        classes: 0, or how many: then the class follows z as a one-hot vector.
         learned: learn the latent's mean μ and log-variance: the net sees μ + σ·ε with ε = z / 2 (its deviation is .5).
             Both fold into the first layer. As published, final samples used another prior, N(0, 1), than training.
 
@@ -70,10 +68,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Five strided blocks down to 1x1, the last without BatchNorm, then two 3x3 heads: 'real', and the classes.
 
-    Args:
-        channels, order, slope: as the generator's.
-        width: feature maps of the first layer.
-        classes: 0 leaves the class head out.
+    `classes` is the number of them that it names; 0 leaves that head out.
 
     Shape: (N, channels, 32, 32) in [-1, 1] → logits (N,); with a class head (logits (N,), class logits (N, classes)).
     """

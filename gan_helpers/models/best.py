@@ -29,11 +29,7 @@ def sizes(image_size: int, width: int) -> list[int]:
 class Generator(nn.Module):
     """4x4 map, transposed convolutions to the full size, and a 3x3 convolution that makes the image.
 
-    Args:
-        image_size: 16, 32, 64 or 128.   channels, latent_dim: of image and z.
-        width: feature maps of the map of half the size.
-        classes: 0 (unconditional) or how many.
-        attention: on the 16x16 map.
+    `width` is that of the map of half the size.
 
     Shape: z (N, latent_dim), y (N,) int if `classes` → (N, channels, image_size, image_size) in [-1, 1].
     """
@@ -66,11 +62,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """The mirror image, down to 4x4: a logit from the whole map, with classes plus ⟨embedding of y, sum of the map⟩.
 
-    Args:
-        image_size, channels, classes, attention: as the generator's.
-        width: feature maps of the map of half the size.
-        norm: 'spectral', 'batch' or 'none'.   slope: of the LeakyReLU.
-        kinds: of a class head, the other way to use labels; 0 leaves it out.
+    `kinds` is the number of classes that a class head names, the other way to use labels; 0 leaves it out.
 
     Shape: x (N, channels, image_size, image_size), y (N,) int if `classes` → logits (N,); with a class head
     (logits (N,), class logits (N, kinds)).

@@ -146,7 +146,8 @@ class ConditionalBatchNorm2d(nn.BatchNorm2d):
         super().__init__(channels, affine=not classes)
         if classes:
             self.scale, self.shift = nn.Embedding(classes, channels), nn.Embedding(classes, channels)
-            nn.init.ones_(self.scale.weight), nn.init.zeros_(self.shift.weight)
+            nn.init.ones_(self.scale.weight)
+            nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = super().forward(x)
@@ -180,6 +181,9 @@ class OnePerClass(nn.Module):
     def forward(self, x: Tensor, y: Tensor | int) -> Tensor:
         if isinstance(y, int):
             return self.nets[y](x)
-        kinds, place = y.unique(return_inverse=True)
-        parts = [self.nets[k](x[place == i]) for i, k in enumerate(kinds.tolist())]
-        return torch.cat(parts)[place.argsort(stable=True).argsort()]  # back into the order of x
+        out = None
+        for k in y.unique().tolist():
+            part = self.nets[k](x[y == k])
+            out = part.new_empty(len(x), *part.shape[1:]) if out is None else out
+            out[y == k] = part
+        return out

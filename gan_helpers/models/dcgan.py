@@ -32,13 +32,7 @@ def init_dcgan(module: nn.Module) -> None:
 
 
 class Generator(nn.Module):
-    """Latent vector to image: one 4x4 map that is doubled by transposed convolutions.
-
-    Args:
-        image_size: 16, 32, 64 or 128.
-        channels: of the image.
-        latent_dim: length of z.
-        width: feature maps before the last layer; each layer above has twice as many.
+    """Latent vector to image: one 4x4 map that is doubled by transposed convolutions, of half as many maps each.
 
     Shape: z (N, latent_dim), standard normal → (N, channels, image_size, image_size) in [-1, 1].
     """
@@ -66,12 +60,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Image to one logit: strided convolutions that halve the map down to 4x4. The sigmoid lives in the loss.
 
-    Args:
-        image_size, channels: of the images.
-        width: feature maps of the first layer; each layer below has twice as many.
-        norm: `batch` (the paper: BatchNorm in all layers but the first and the last), or `spectral`
-            (Miyato et al. 2018, arXiv:1802.05957: every weight divided by its largest singular value), or `none`.
-        slope: of the LeakyReLU.
+    The paper has BatchNorm in all layers but the first and the last.
 
     Shape: (N, channels, image_size, image_size) in [-1, 1] → logits (N,), positive for 'real'.
     """

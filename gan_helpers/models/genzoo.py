@@ -17,11 +17,7 @@ KERAS = dict(eps=1e-3, momentum=0.01)  # of BatchNorm: Keras' defaults, whose mo
 class Generator(nn.Module):
     """Linear layer to a small map, then three 5x5 transposed convolutions; for 28x28 the first has stride 1.
 
-    Args:
-        image_size: 28 (z → 256x7x7 → 128x7x7 → 64x14x14 → 28x28) or 32 (z → 512x4x4 → 256x8x8 → 128x16x16 → 32x32).
-        channels, latent_dim: of image and z.
-        width: feature maps before the last layer (64 for 28x28, 128 for 32x32).
-        slope: of the LeakyReLU.
+    28x28: z → 256x7x7 → 128x7x7 → 64x14x14 → image; 32x32: z → 512x4x4 → 256x8x8 → 128x16x16 → image.
 
     Shape: z (N, latent_dim) → (N, channels, image_size, image_size) in [-1, 1].
     """
@@ -45,12 +41,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """5x5 strided convolutions with LeakyReLU and dropout, then one linear layer.
-
-    Args:
-        image_size, channels: of the images; 28 has two convolutions (to 7x7), 32 three (to 4x4).
-        width: feature maps of the first layer (64 for 28x28, 128 for 32x32).
-        slope, dropout: of LeakyReLU and dropout.
+    """5x5 strided convolutions with LeakyReLU and dropout, two to 7x7 or three to 4x4, then one linear layer.
 
     Shape: (N, channels, image_size, image_size) → logits (N,).
     """

@@ -43,14 +43,16 @@ def conv(c_in: int, c_out: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d
     With gain √2 the two convolutions of a block keep the variance that their ReLUs would halve (He et al. 2015).
     """
     layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
-    nn.init.xavier_uniform_(layer.weight, gain), nn.init.zeros_(layer.bias)
+    nn.init.xavier_uniform_(layer.weight, gain)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
 def linear(c_in: int, c_out: int) -> nn.Linear:
     """A linear layer, initialised likewise."""
     layer = nn.Linear(c_in, c_out)
-    nn.init.xavier_uniform_(layer.weight), nn.init.zeros_(layer.bias)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -101,11 +103,6 @@ class Down(nn.Module):
 class Generator(nn.Module):
     """A 4x4 map, a residual block for each doubling, and a 3x3 convolution that makes the image.
 
-    Args:
-        image_size: 32, 64 or 128.   channels, latent_dim: of image and z.
-        width: feature maps at full size.
-        classes: 0 (unconditional) or how many.
-
     Shape: z (N, latent_dim), y (N,) int if `classes` → (N, channels, image_size, image_size) in [-1, 1].
     """
 
@@ -130,11 +127,7 @@ class Discriminator(nn.Module):
 
     With classes ⟨embedding of y, that sum⟩ is added to it.
 
-    Args:
-        image_size, channels, classes: as the generator's.
-        width: feature maps of the first block.
-        norm: 'spectral' or 'none'.
-        kinds: of a class head, the other way to use labels; 0 leaves it out.
+    `kinds` is the number of classes that a class head names, the other way to use labels; 0 leaves it out.
 
     Shape: x (N, channels, image_size, image_size), y (N,) int if `classes` → logits (N,); with a class head
     (logits (N,), class logits (N, kinds)).

@@ -31,11 +31,6 @@ def init(module: nn.Module) -> None:
 class Generator(nn.Module):
     """The class is one more 2x2 map; then nearest upsampling and 5x5 convolutions, with attention on the 16x16 map.
 
-    Args:
-        channels, latent_dim, classes: of the image, z and y.
-        width: feature maps of the 16x16 map (64).
-        slope: of the LeakyReLU.
-
     Shape: z (N, latent_dim), y (N,) int → (N, channels, 32, 32) in [-1, 1].
     """
 
@@ -65,11 +60,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Strided 5x5 convolutions with attention on the 16x16 map; the class joins before the two linear layers.
 
-    Args:
-        channels, classes: of the images and y.
-        width: feature maps of the first layer (64).
-        norm: `batch` as published, though it undoes the bound of spectral normalisation; otherwise no BatchNorm.
-        slope: of the LeakyReLU.
+    BatchNorm as published, though it undoes the bound of the spectral normalisation that all layers have.
 
     Shape: x (N, channels, 32, 32), y (N,) int → logits (N,); a critic's, without a sigmoid.
     """
@@ -87,7 +78,8 @@ class Discriminator(nn.Module):
         self.kind = nn.Sequential(nn.Embedding(classes, EMBEDDING), nn.Linear(EMBEDDING, 32 * 32))  # (N, 1024)
         self.head = nn.Sequential(nn.Linear(width * 32 + 32 * 32, width * 8), nn.ReLU(), nn.Linear(width * 8, 1))
         self.apply(init)
-        normalise_spectrally(self.layers), normalise_spectrally(self.head)
+        normalise_spectrally(self.layers)
+        normalise_spectrally(self.head)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.head(torch.cat([self.layers(x), self.kind(y)], 1)).flatten()

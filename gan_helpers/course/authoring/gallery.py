@@ -80,7 +80,8 @@ def plan(names: list[str], sources: dict[str, str], seconds: float = 20.0) -> No
         for divisor in WIDTHS:
             recipe = narrowed(whole, divisor).but(steps=10**6)
             trainer = Trainer(recipe, images.images, labels=images.labels, class_names=images.class_names)
-            trainer.train_step(), trainer.train_step()
+            trainer.train_step()
+            trainer.train_step()
             began, first = time.perf_counter(), trainer.step
             while time.perf_counter() - began < seconds:
                 trainer.train_step()

@@ -227,7 +227,8 @@ def clothes(
     z = latent.draw_z(250, CLOTHES.latent_dim)
     if init:
         with trainer.seeded(0x1417):
-            trainer.generator.apply(init), trainer.discriminator.apply(init)
+            trainer.generator.apply(init)
+            trainer.discriminator.apply(init)
 
     def draw(batch: int = 1 if batchnorm == "train" else len(z)) -> Tensor:
         net = copy.deepcopy(trainer.ema).train(batchnorm == "train")
