@@ -67,7 +67,7 @@ def pair(recipe, images, folder: Path, steps: int, dtype=torch.float32) -> tuple
     """Both sides from the same weights, given the same images in the same order."""
     ours = Trainer(recipe, images, "cpu", dtype=dtype)
     epochs = 1 + steps * recipe.batch_size // len(images)
-    rows = [i for epoch in range(epochs) for i in ours.batches.order(epoch).tolist()]
+    rows = [i for epoch in range(epochs) for i in ours.batches.orders[0].epoch(epoch).tolist()]
     return Textbook(ours, loader(folder, rows, recipe.image_size, recipe.batch_size)), ours
 
 

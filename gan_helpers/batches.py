@@ -44,8 +44,37 @@ def checked_data(
     return labels, class_names or tuple(map(str, range(there)))
 
 
+class Order:
+    """An endless shuffled order of some images: every epoch a fresh permutation, which follows from (seed, epoch).
+
+    Args:
+        rows: int (n,), which images.
+        home: the device on which the order is kept.
+    """
+
+    def __init__(self, rows: np.ndarray, seed: int, home: torch.device) -> None:
+        self.rows, self.seed, self.home = rows, seed, home
+        self.newest = -1, None  # epoch and its permutation, as it is asked for many times in a row
+
+    def epoch(self, epoch: int) -> Tensor:
+        """The permutation (n,) of one epoch."""
+        if epoch != self.newest[0]:
+            rng = np.random.default_rng((self.seed, 0xDA7A, epoch))
+            self.newest = epoch, carry(torch.from_numpy(rng.permutation(self.rows)), self.home)
+        return self.newest[1]
+
+    def take(self, start: int, count: int) -> Tensor:
+        """`count` rows from place `start` on; they may reach into later epochs."""
+        epoch, start = divmod(start, len(self.rows))
+        taken = self.epoch(epoch)[start : start + count]
+        while len(taken) < count:
+            epoch += 1
+            taken = torch.cat([taken, self.epoch(epoch)[: count - len(taken)]])
+        return taken
+
+
 class Batches:
-    """Endless shuffled mini-batches: batch i of a uint8 set, each epoch in a fresh order derived from (seed, epoch).
+    """Endless shuffled mini-batches of a uint8 set.
 
     The whole set stays uint8, on the GPU where it takes less than a quarter of the memory; a memory-mapped set stays on
     disk and only the batch is read. Orders and labels stay beside the images.
@@ -58,50 +87,38 @@ class Batches:
     def __init__(
         self, images: np.ndarray, batch_size: int, seed: int, device: torch.device, labels=None, turns: int = 0
     ) -> None:
-        self.batch_size, self.seed, self.device, self.turns = batch_size, seed, device, turns
-        self.pools = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [None]
-        self.orders = [(-1, None)] * len(self.pools)  # of each pool, the newest epoch's
+        self.batch_size, self.device, self.turns = batch_size, device, turns
         some = images[:: max(1, len(images) // 64)]
         self.pixels = f"{zlib.crc32(np.ascontiguousarray(some).tobytes()):08x}"  # as this machine decodes them
-        self.images = images if isinstance(images, np.memmap) else torch.from_numpy(images)
-        self.home = torch.device("cpu")  # of images, orders and labels
+        self.mapped = isinstance(images, np.memmap)
+        self.images = images if self.mapped else torch.from_numpy(images)
+        home = torch.device("cpu")  # of images, orders and labels
         if device.type == "cuda" and images.nbytes < torch.cuda.get_device_properties(device).total_memory / 4:
-            self.images, self.home = torch.from_numpy(np.array(images)).to(device), device
-        self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(self.home)
-
-    def order(self, epoch: int, pool: int = 0) -> Tensor:
-        """The permutation (N,) of one epoch, of all images or of one class."""
-        if epoch != self.orders[pool][0]:
-            rng, rows = np.random.default_rng((self.seed, 0xDA7A, epoch)), self.pools[pool]
-            order = torch.from_numpy(rng.permutation(len(self.images) if rows is None else rows))
-            self.orders[pool] = epoch, carry(order, self.home)
-        return self.orders[pool][1]
+            self.images, self.mapped, home = torch.from_numpy(np.array(images)).to(device), False, device
+        self.labels = None if labels is None else torch.from_numpy(np.array(labels)).to(home)
+        kinds = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)] if turns else [np.arange(len(images))]
+        self.orders = [Order(rows, seed, home) for rows in kinds]
 
     def turn(self, i: int) -> tuple[int, int]:
-        """The class whose turn batch i is, and which of its own batches that is; (0, i) where the classes are mixed."""
+        """The order that batch i is of, and which of its batches that is; (0, i) where the classes are mixed."""
         if not self.turns:
             return 0, i
         turn, k = divmod(i, self.turns)
-        return turn % len(self.pools), turn // len(self.pools) * self.turns + k
+        return turn % len(self.orders), turn // len(self.orders) * self.turns + k
 
     def rows(self, i: int) -> Tensor:
-        """The indices (batch_size,) of batch i, which may reach into the next epoch."""
-        pool, i = self.turn(i)
-        epoch, start = divmod(i * self.batch_size, len(self.images if self.pools[pool] is None else self.pools[pool]))
-        rows = self.order(epoch, pool)[start : start + self.batch_size]
-        while len(rows) < self.batch_size:
-            epoch += 1
-            rows = torch.cat([rows, self.order(epoch, pool)[: self.batch_size - len(rows)]])
-        return rows.sort().values if isinstance(self.images, np.memmap) else rows  # sorted: reads the disk in order
+        """The indices (batch_size,) of batch i."""
+        order, i = self.turn(i)
+        rows = self.orders[order].take(i * self.batch_size, self.batch_size)
+        return rows.sort().values if self.mapped else rows  # sorted: reads the disk in order
 
     def __getitem__(self, i: int) -> Tensor:
         """Batch i, uint8 (batch_size, C, H, W), on the device."""
         rows = self.rows(i)
-        mapped = isinstance(self.images, np.memmap)
-        return carry(torch.from_numpy(self.images[rows.numpy()]) if mapped else self.images[rows], self.device)
+        return carry(torch.from_numpy(self.images[rows.numpy()]) if self.mapped else self.images[rows], self.device)
 
     def classes(self, i: int) -> Tensor | int | None:
         """The classes of batch i: int64 (batch_size,) on the device; one int where classes take turns; None without."""
-        if self.labels is None or self.turns:
-            return self.turn(i)[0] if self.turns else None
-        return carry(self.labels[self.rows(i)], self.device)
+        if self.turns:
+            return self.turn(i)[0]
+        return None if self.labels is None else carry(self.labels[self.rows(i)], self.device)

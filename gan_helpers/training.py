@@ -51,7 +51,8 @@ def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
     averaged, copied = ([], []), ([], [])  # (the average's, the net's) each
     for (name, mine), theirs in zip(ema.state_dict().items(), net.state_dict().values(), strict=True):
         group = averaged if mine.is_floating_point() and not name.endswith(("._u", "._v")) else copied
-        group[0].append(mine), group[1].append(theirs)
+        group[0].append(mine)
+        group[1].append(theirs)
     torch._foreach_lerp_(*averaged, 1 - decay)
     if copied[0]:
         torch._foreach_copy_(*copied)
@@ -205,7 +206,7 @@ class Trainer:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One D step on images (N, C, S, S) of classes y; returns its loss, mean D(x) and mean D(G(z))."""
         r = self.recipe
-        turn = self.step // len(self.batches.pools)  # of this class, where each has nets of its own
+        turn = self.step // len(self.batches.orders)  # of this class, where each has nets of its own
         r1_due = bool(r.r1) and turn % r.r1_every == 0
         with nullcontext() if r1_due or r.gp else self.autocast:  # second derivatives need single precision
             real, fake = self.disguise(real).requires_grad_(r1_due), self.disguise(fake.to(self.dtype))
