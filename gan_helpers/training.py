@@ -184,12 +184,14 @@ class Trainer:
     def verdicts(self, real: Tensor, fake: Tensor, y: Tensor | int | None) -> list[Tensor | None]:
         """`verdict` on real images and on fakes: logits (N,) and (N,), class logits (N, num_classes) twice, or None."""
         if self.d_has_batchnorm:  # statistics of real and fake must not mix
-            verdicts = zip(self.verdict(real, y), self.verdict(fake, y), strict=True)
+            (real_logits, real_kinds), (fake_logits, fake_kinds) = self.verdict(real, y), self.verdict(fake, y)
         else:
             both = torch.cat([y, y]) if isinstance(y, Tensor) else y
-            out = self.verdict(torch.cat([real, fake]), both)
-            verdicts = ((None, None) if t is None else t.chunk(2) for t in out)
-        return [None if t is None else t.to(self.dtype) for pair in verdicts for t in pair]  # out of half precision
+            logits, kinds = self.verdict(torch.cat([real, fake]), both)  # (2N,), (2N, num_classes)
+            real_logits, fake_logits = logits.chunk(2)
+            real_kinds, fake_kinds = (None, None) if kinds is None else kinds.chunk(2)
+        found = (real_logits, fake_logits, real_kinds, fake_kinds)
+        return [None if t is None else t.to(self.dtype) for t in found]  # out of half precision
 
     def targets(self) -> tuple[float | Tensor, ...]:
         """D's targets for real and fake images, none where the loss has none: numbers, or with `target_noise` (N,)."""
