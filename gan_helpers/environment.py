@@ -7,18 +7,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-DATA = ROOT / "data"  # embedded sets and shipped generators
-
-
-CHECKOUT = (ROOT / "pyproject.toml").exists()  # or else the package was installed somewhere, without its data
-
-
-WITHOUT_DATA = "" if CHECKOUT else (
-    f"The course was installed into {ROOT} without its data sets, networks and generators: get the whole repository, "
-    "and in its folder run pip install -e ."
-)  # fmt: skip
+CHECKOUT = (ROOT / "pyproject.toml").exists()  # or else the package was installed from a wheel
+DATA = ROOT / "data" if CHECKOUT else Path(__file__).with_name("_data")  # embedded sets, generators, networks
+# What to do where one of them is missing or damaged; "" where git brings it back.
+WITHOUT_DATA = "" if CHECKOUT else "Install the course's wheel again, with pip's --force-reinstall --no-deps."
 
 
 def cache_dir() -> Path:

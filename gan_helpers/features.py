@@ -104,7 +104,7 @@ def load(name: str | Path) -> Extractor:
         console.banner(told)
     if not path.is_file():
         names = [IMAGENET, *shipped(), *PROTOCOLS]
-        known = f"Networks: {', '.join(names)}. {environment.WITHOUT_DATA}".rstrip()
+        known = f"Networks: {', '.join(names)}. {'' if shipped() else environment.WITHOUT_DATA}".rstrip()
         raise CourseError(f"No network '{name}'.{nearest(str(name), names)} {known}")
     net = load_classifier(path).to(DEVICE)
     resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"

@@ -4,12 +4,9 @@ import dataclasses
 import errno
 import io
 import os
-import shutil
 import signal
 import stat
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -351,22 +348,6 @@ def test_a_moved_folder_is_said_to_come_from_the_recipe(tmp_path, monkeypatch, c
     told = capsys.readouterr().err
     assert "lay in 'pets', says run/recipe.json" in told and "(--data)" in told and "it/s" not in told
     assert main([*again, "--data", "animals"]) == 0  # by content, wherever they lie
-
-
-def test_where_the_course_is_no_checkout_its_cache_is_the_users(tmp_path):
-    """Installed without -e the package lies in site-packages, without data and nothing to check out."""
-    copy = shutil.copytree(Path(data.__file__).parents[1], tmp_path / "site-packages" / "gan_helpers")
-    code = "from gan_helpers import data, environment, generators; print(environment.cache_dir())\n"
-    for call in ("data.load('faces')", "generators.find('dcgan-faces')"):
-        code += f"try: {call}\nexcept Exception as error: print(error)\n"
-    env = {k: v for k, v in os.environ.items() if k != "GAN_HELPERS_CACHE"} | {"PYTHONPATH": str(copy.parent)}
-    env |= {"XDG_CACHE_HOME": str(tmp_path / "mine"), "LOCALAPPDATA": str(tmp_path / "mine")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    out = done.stdout
-    assert str(copy.parent) not in out.splitlines()[0] and out.splitlines()[0].endswith("gan-helpers")
-    assert out.count("pip install -e .") == 2 and "git checkout" not in out
 
 
 def test_training_a_network_leaves_the_global_generator_alone(tmp_path):
