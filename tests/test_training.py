@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from cases import long
 
 from gan_helpers import callbacks, checkpoints, data, generators, latent, models, runs
 from gan_helpers.batches import Batches
@@ -104,24 +105,25 @@ torch.set_num_threads(1)
 from pathlib import Path
 from gan_helpers import data, runs
 from gan_helpers.recipes import Recipe
-recipe = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=60, ema=.9, seed=3)
+recipe = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=24, ema=.9, seed=3)
 images = data.ImageSet(np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), "noise")
 runs.train(recipe, images, Path(sys.argv[1]), device="cpu", resume=True, save_every=0.0, progress=False)
 """
 
 
-def test_sigkill_at_random_moments(tmp_path):
+@pytest.mark.parametrize("seed", [0, *long(*range(1, 20))])
+def test_sigkill_at_random_moments(tmp_path, seed):
     """Killed again and again, at any moment (also while saving), the run ends bit for bit like one that never was."""
     command = [sys.executable, "-c", SCRIPT]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True, timeout=120)
-    rng = random.Random(0)
-    folder, kills = tmp_path / "killed", 0
+    rng = random.Random(seed)
+    folder, kills, most = tmp_path / "killed", 0, 8 if seed else 4
     for _ in range(40):
         process = subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         while process.poll() is None and not (folder / "frames").exists():
             time.sleep(0.01)
         try:
-            out, _ = process.communicate(timeout=rng.uniform(0.02, 0.6) if kills < 8 else 120)
+            out, _ = process.communicate(timeout=rng.uniform(0.02, 0.6) if kills < most else 120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -131,7 +133,7 @@ def test_sigkill_at_random_moments(tmp_path):
         break
     assert kills >= 1
     (_, a, x), (_, b, y) = (checkpoints.read(checkpoints.candidates(f)[0]) for f in (folder, tmp_path / "whole"))
-    assert a["step"] == b["step"] == "60" and same(x, y)
+    assert a["step"] == b["step"] == "24" and same(x, y)
     names = [sorted(p.name for p in (f / "frames").iterdir()) for f in (folder, tmp_path / "whole")]
     assert names[0] == names[1]
     assert (folder / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
@@ -160,17 +162,20 @@ pathlib.Path.replace = lambda self, target: replace(self, target)
 """
 
 
-def test_sigkill_at_every_kind_of_rename(tmp_path):
-    """Killed just before each of the first files is put in place, the folder can always be resumed and animated."""
-    for k in (1, 2, 3, 4, 6, 9):
-        folder = tmp_path / f"run{k}"
-        script = KILL_AT_REPLACE + SCRIPT.replace("steps=60", "steps=9")
-        killed = subprocess.run([sys.executable, "-c", script, str(folder), str(k)], capture_output=True, timeout=120)
-        assert killed.returncode == -9
-        recipe = TINY.but(steps=9, ema=0.9, seed=3)
-        trainer = runs.train(recipe, SET, folder, device="cpu", resume=True, progress=False)
-        assert trainer.step == 9 and (folder / "training.gif").exists()
-        assert not list(folder.rglob(".part-*"))
+RENAMES = 1, 3, 7, 8  # the recipe, the first checkpoint, the previous one, the next
+
+
+@pytest.mark.parametrize("k", [*RENAMES, *long(*{*range(2, 26)} - {*RENAMES})])
+def test_sigkill_at_every_kind_of_rename(tmp_path, k):
+    """Killed just before the k-th file is put in place, the folder can always be resumed and animated."""
+    script = KILL_AT_REPLACE + SCRIPT.replace("steps=24", "steps=9")
+    folder = tmp_path / "run"
+    killed = subprocess.run([sys.executable, "-c", script, str(folder), str(k)], capture_output=True, timeout=120)
+    assert killed.returncode == -9
+    recipe = TINY.but(steps=9, ema=0.9, seed=3)
+    trainer = runs.train(recipe, SET, folder, device="cpu", resume=True, progress=False)
+    assert trainer.step == 9 and (folder / "training.gif").exists()
+    assert not list(folder.rglob(".part-*"))
 
 
 def test_a_run_killed_before_its_pictures_gets_them(tmp_path):
