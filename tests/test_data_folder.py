@@ -111,7 +111,8 @@ def test_every_mode_becomes_rgb_on_white(tmp_path):
 def test_sixteen_bit_greys_are_scaled_not_clipped(tmp_path, name):
     ramp = np.repeat(np.linspace(0, 65535, 8).astype(np.uint16)[None], 8, 0)
     expected = (ramp[0] / 257).round()
-    assert np.abs(one(tmp_path, Image.fromarray(ramp), name, channels=1)[0] - expected).max() <= 1
+    image = Image.fromarray(ramp).convert("I" if name == "16.pgm" else "I;16")  # Pillow 10 writes no I;16 there
+    assert np.abs(one(tmp_path, image, name, channels=1)[0] - expected).max() <= 1
 
 
 def test_float_and_32_bit_greys_are_scaled(tmp_path):

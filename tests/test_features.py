@@ -39,6 +39,7 @@ def test_inception_is_torch_fidelitys(weights):
 
     images = torch.from_numpy(some_images())
     theirs = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(weights))
+    theirs.eval()  # torch-fidelity 0.3 leaves that to its user
     ours = features.inception("inception", weights).with_logits(images)
     for mine, other in zip(ours, theirs(images), strict=True):
         assert mine.shape == other.shape and torch.allclose(mine, other, rtol=1e-4, atol=1e-5 * other.abs().max())
