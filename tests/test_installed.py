@@ -39,6 +39,8 @@ for command in (
 ):
     assert script.load()(command.split()) == 0, command
 import gan_helpers.environment as environment
+from gan_helpers.course.failures.record import results
+assert results()
 print(environment.DATA, environment.cache_dir(), sep="\\n")
 """
 
@@ -87,7 +89,7 @@ def test_the_wheel_holds_what_a_user_needs_and_nothing_else(wheel):
     package = {path for path in package if "authoring" not in path.parts}
     data = {path for folder in ("generators", "networks") for path in (ROOT / "data" / folder).iterdir()}
     data |= set((ROOT / "data").glob("*.npz"))
-    expected = {path.relative_to(ROOT).as_posix() for path in package}
+    expected = {path.relative_to(ROOT).as_posix() for path in package} | {"gan_helpers/_data/failures.txt"}
     expected |= {f"gan_helpers/_data/{path.relative_to(ROOT / 'data').as_posix()}" for path in data}
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "gan_helpers/py.typed" in expected and "gan_helpers/_data/faces.npz" in expected

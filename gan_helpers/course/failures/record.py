@@ -15,7 +15,7 @@ from ... import environment
 from ...files import save_text
 from .cases import CASES, Case
 
-RESULTS = environment.ROOT / "benchmarks" / "results" / "failures.txt"
+RESULTS = (environment.ROOT / "benchmarks" / "results" if environment.CHECKOUT else environment.DATA) / "failures.txt"
 
 
 class Row(NamedTuple):
