@@ -27,7 +27,7 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "LEAST_STEPS", 10**9)  # so that all widths are tried
     monkeypatch.setattr(gallery, "DRAWS", 2)
     monkeypatch.setattr(gallery.features, "imagenet_installed", lambda: False)  # it takes minutes
-    for name, path in {"PLAN": "plan.json", "BOARD": "leaderboard.json"}.items():
+    for name, path in {"PLAN": "plan.json", "BOARD": "leaderboard.json", "PAGE": "README.md"}.items():
         monkeypatch.setattr(gallery, name, tmp_path / "generators" / path)
     monkeypatch.setattr(gallery, "ROOT", tmp_path)
     monkeypatch.setattr(generators, "SHIPPED", tmp_path / "generators")
@@ -56,21 +56,26 @@ def test_plan_train_and_board(small, capsys):
     assert gallery.main(["train", *sources]) == 0  # it is shipped: nothing to do
     assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
     capsys.readouterr()
-    readme = small / "README.md"
-    readme.write_text("# Course\n")
+    page = small / "generators" / "README.md"
+    page.write_text("# Generators\n")
     assert gallery.main(["board"]) == 1 and "has no place for the table" in capsys.readouterr().err
-    readme.write_text("# Course\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nmore\n")
+    page.write_text("# Generators\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nmore\n")
     assert gallery.main(["board"]) == 0
     shown = capsys.readouterr().out
-    assert "| [`tiny`](data/generators/tiny.md) |" in shown and "fashion-report, 1,000 images" in shown
+    assert "| [`tiny`](tiny.md) |" in shown and "fashion-report, 1,000 images" in shown
     rate, minutes = (generator.card[key] for key in ("images_per_second", "minutes_of_the_run"))
     assert f"| {rate} | {minutes} |\n" in shown
     assert (small / "images" / "gallery.png").exists()
-    text = readme.read_text()
-    assert '<img src="images/tiny.gif"' in text and "form from noise" in text  # with alternative text
-    assert (
-        "| [`tiny`]" in text and "old" not in text and text.startswith("# Course\n<!--") and text.endswith("\nmore\n")
-    )
+    text = page.read_text()
+    assert '<img src="../../images/tiny.gif"' in text and "form from noise" in text  # with alternative text
+    assert "| [`tiny`]" in text and "old" not in text
+    assert text.startswith("# Generators\n<!--") and text.endswith("\nmore\n")
+
+
+def test_the_page_shows_the_board_that_is_kept():
+    order, table = gallery.leaderboard()
+    page = gallery.PAGE.read_text("utf-8")
+    assert f"{table}\n\n{gallery.films(order)}" in page, "python -m gan_helpers.course.authoring.gallery board"
 
 
 def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monkeypatch):

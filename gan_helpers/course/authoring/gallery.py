@@ -3,7 +3,7 @@
     python -m gan_helpers.course.authoring.gallery plan | train | board [RECIPE ...] [--data NAME=PATH ...]
 
 `plan` measures this machine and decides width and steps, `train` trains, exports and scores what is missing, `board`
-draws the table and the page of samples.
+writes the tables and animations into data/generators/README.md and draws the picture of samples.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ MINUTES = {  # on two CPU cores; 20 for each system as published, so that they c
 LEAST_STEPS = 3000  # at the largest of these widths that makes so many in 20 minutes
 WIDTHS = (1, 2, 4)  # full, half, quarter
 PLAN, BOARD = DATA / "generators" / "plan.json", DATA / "generators" / "leaderboard.json"
+PAGE = DATA / "generators" / "README.md"  # which shows both
 LIMITS = {
     "cifar10": "32x32 objects, hardly any of which would be taken for a photo",
     "fashion_mnist": "32x32 clothes in grey",
@@ -178,19 +179,24 @@ COLUMNS = (
     "images seen", "images/s", "minutes",
 )  # fmt: skip
 NOTES = """\
-**KD** and **FD** are the kernel and the Fréchet distance; smaller is better. The first columns look through `imagenet`,
-a network trained on photographs of a thousand kinds of things, which never saw these data (for digits, clothes and
-drawings its eyes are weak); one column looks through the course's own small network, which was trained on them. ± is
-half the 95 % interval over five fresh draws of images from one training run: *one run* each, and another seed of
-training would move most of them further. Both sides come to the network in the generator's own size. FD is left out
-where fewer images than twice the features are at hand; *at the end* is KD where a run ended that did not end with what
-was kept. Images/s and minutes are of the whole run, without the scoring; runs that did not note them yet show no
-rate, and the minutes that they were planned for.
+**How to read the columns.** **KD** is the kernel distance and **FD** the Fréchet distance between generated and real
+images; smaller is better. The first columns look at the images through `imagenet`, a network that was trained on
+photographs of a thousand kinds of things and never saw these data. For digits, clothes and drawings its eyes are weak.
+The column *own network* looks through the course's own small network, which was trained on these very data. ± is half
+the 95 % interval over five fresh sets of images from *one* training run: another seed of training would move most
+generators further than that. Both sides come to the network in the generator's own size. FD is left out where there are
+fewer images than twice the network's features. *At the end* is the KD of a run's last generator, where that is not the
+one that was kept. Images/s and minutes are of the whole run without the scoring; early runs did not note them, show no
+rate, and show the minutes that they were planned for.
 
-**This is not the official FID**, which needs Inception's weights and 50,000 images. With a GPU, at the recipe's full
-width and length: `python -m gan_helpers train NAME --out runs/NAME-full`, then `python -m gan_helpers evaluate
-runs/NAME-full --data cifar10 --n 50000 --features inception`, against the official test images (papers mostly take the
-training images)."""
+**This is not the official FID**, which needs the weights of Inception and 50,000 images. On a GPU, at a recipe's full
+width and length, these two commands measure it, against the official test images (papers mostly take the training
+images):
+
+```
+python -m gan_helpers train NAME --out runs/NAME-full
+python -m gan_helpers evaluate runs/NAME-full --data cifar10 --n 50000 --features inception
+```"""
 MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
 
 
@@ -229,7 +235,7 @@ def row(name: str, found: dict) -> str:
     card, (first, *others) = generators.load_generator(name).card, found["best"].values()
     last = next(iter(found["last"].values()))["kernel"] if "last" in found else None
     cells = (
-        f"[`{name}`](data/generators/{name}.md)",
+        f"[`{name}`]({name}.md)",
         interval(first["kernel"], 1000) + (f", at the end {1000 * last.value:.1f}" if last else ""),
         interval(first["frechet"]) if "frechet" in first else "—",
         *(f"{first[metric].value:.2f}" for metric in ("precision", "recall")),
@@ -257,21 +263,20 @@ def films(order: list[str]) -> str:
     for start in range(0, len(order), 3):
         row = order[start : start + 3]
         alt = "Generated images of {0} form from noise while it trains"
-        shown = (f'<img src="images/{name}.gif" width="270" alt="{alt.format(name)}">' for name in row)
+        shown = (f'<img src="../../images/{name}.gif" width="270" alt="{alt.format(name)}">' for name in row)
         lines += [f"| {' | '.join(row)} |", "|---" * len(row) + "|", f"| {' | '.join(shown)} |", ""]
     return "\n".join([*lines, "</details>"])
 
 
 def board(names: list[str], sources: dict[str, str]) -> None:
-    """Write table and animations into README.md, and draw `images/gallery.png`: twenty samples of each shipped one."""
+    """Write table and animations into the generators' page, and draw `images/gallery.png`: twenty samples of each."""
     order, table = leaderboard(names)
     print(table)
-    readme = ROOT / "README.md"
-    before, mark, rest = readme.read_text("utf-8").partition(MARKS[0])
+    before, mark, rest = PAGE.read_text("utf-8").partition(MARKS[0])
     _, end, after = rest.partition(MARKS[1])
     if not (mark and end):
-        raise CourseError(f"{readme} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
-    save_text(readme, f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}")
+        raise CourseError(f"{PAGE} has no place for the table, between {MARKS[0]} and {MARKS[1]}.")
+    save_text(PAGE, f"{before}{mark}\n{table}\n\n{films(order)}\n{end}{after}")
     shown = [*order, *(name for name in generators.shipped() if name not in order)]
     page = Image.new("RGB", (190 + 20 * 66, len(shown) * 70), "white")
     for k, name in enumerate(shown):
