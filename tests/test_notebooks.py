@@ -376,8 +376,8 @@ def test_notebook(path: Path) -> None:
     assert problems(path) == []
 
 
-def test_readme_has_the_address() -> None:
-    assert [line for line in workshop.address(check=True) if line.startswith("README")] == []
+def test_pages_have_the_address() -> None:
+    assert [line for line in workshop.address(check=True) if not line.startswith("notebooks")] == []
 
 
 def small(root: Path, change: Callable | None = None) -> Path:

@@ -169,12 +169,15 @@ def test_address(root: Path) -> None:
     badge = "(https://colab.research.google.com/github/{}/notebooks/small.ipynb)"
     link = "[other](https://github.com/someone/else)"
     readme.write_text(f"{badge.format('old/name/blob/v1')} {link}\ngit clone --depth 1 https://github.com/old/name\n")
-    assert len(workshop.address(root=root, check=True)) == 3
-    assert len(workshop.address(root=root)) == 3 and workshop.address(root=root, check=True) == []
+    citation = root / "CITATION.cff"
+    citation.write_text('repository-code: "https://github.com/old/name"\nlicense: MIT\n')
+    assert len(workshop.address(root=root, check=True)) == 4
+    assert len(workshop.address(root=root)) == 4 and workshop.address(root=root, check=True) == []
     assert (
         readme.read_text()
         == f"{badge.format('ann/course/blob/main')} {link}\ngit clone --depth 1 https://github.com/ann/course\n"
     )
+    assert citation.read_text() == 'repository-code: "https://github.com/ann/course"\nlicense: MIT\n'
     for side in paths(root):
         title, first, second, *_ = workshop.read(side).cells
         name, found, text = title.source.split("\n\n")

@@ -44,6 +44,8 @@ from gan_helpers.course.setup import setup_notebook
 
 here = setup_notebook()"""
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+PAGES = ("README.md", "docs/install.md", "CITATION.cff")  # which name the repository's address
+OWN_ADDRESS = r'git clone (?:-\S+ (?:\d+ )?)*|repository-code: "'  # what stands before it
 COLAB = "https://colab.research.google.com/github/{}/blob/{}/notebooks/"
 
 
@@ -226,7 +228,7 @@ def with_address(notebook: NotebookNode, name: str, root: Path = ROOT) -> Notebo
 
 
 def address(names=(), root: Path = ROOT, check: bool = False) -> list[str]:
-    """Write pyproject.toml's address into badges and first cells, and into README.md's Colab links and `git clone`.
+    """Write pyproject.toml's address into badges and first cells, and into the Colab links and addresses of `PAGES`.
 
     Returns:
         What differed, a line each; with `check` nothing is written.
@@ -238,14 +240,15 @@ def address(names=(), root: Path = ROOT, check: bool = False) -> list[str]:
             found.append(f"{path.relative_to(root)}: badge or first code cell are not the common ones.")
             if not check:
                 write(path, notebook)
-    readme, (repo, ref) = root / "README.md", project(root)
-    old = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    new = re.sub(COLAB.format(r"[\w.-]+/[\w.-]+", r"[\w.-]+"), COLAB.format(repo, ref), old)
-    new = re.sub(r"(git clone (?:-\S+ (?:\d+ )?)*)https://\S+", rf"\g<1>https://github.com/{repo}", new)
-    if new != old:
-        found.append("README.md: an address is not pyproject.toml's.")
-        if not check:
-            save_text(readme, new)
+    repo, ref = project(root)
+    for page in (root / name for name in PAGES if (root / name).exists()):
+        old = page.read_text(encoding="utf-8")
+        new = re.sub(COLAB.format(r"[\w.-]+/[\w.-]+", r"[\w.-]+"), COLAB.format(repo, ref), old)
+        new = re.sub(rf"({OWN_ADDRESS})https://[^\s\"]+", rf"\g<1>https://github.com/{repo}", new)
+        if new != old:
+            found.append(f"{page.relative_to(root)}: an address is not pyproject.toml's.")
+            if not check:
+                save_text(page, new)
     return found
 
 
