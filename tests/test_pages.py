@@ -113,6 +113,16 @@ def test_make_has_what_pages_name() -> None:
     assert named <= targets
 
 
+def test_systems_without_make_run_what_make_runs() -> None:
+    """On Windows, by hand and in the workflow: pytest with the same arguments, after the same checks."""
+    made = (ROOT / "Makefile").read_text("utf-8")
+    options = re.search(r"-m pytest (.+)$", made, re.MULTILINE)[1]
+    for name in ("docs/install.md", ".github/workflows/test.yml"):
+        text = (ROOT / name).read_text("utf-8")
+        assert f"-m pytest {options} tests notebooks\n" in text, name
+        assert "ruff check ." in text and "ruff format --check ." in text
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if page != CONTRIBUTING and blocks(page, "python")],
                          ids=lambda page: page.name)  # fmt: skip
 def test_python_on_pages_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
@@ -158,6 +168,11 @@ def test_additions_work_in_their_one_place(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", TRIED], cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["right", "wrong"]
+
+
+def test_a_commit_is_checked_by_the_ruff_of_the_tests() -> None:
+    hooks = re.findall(r"ruff==([\d.]+)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    assert set(hooks) == set(re.findall(r'"ruff==([\d.]+)"', (ROOT / "pyproject.toml").read_text("utf-8")))
 
 
 def test_versions_agree() -> None:

@@ -45,7 +45,7 @@ from gan_helpers.course.setup import setup_notebook
 here = setup_notebook()"""
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
 PAGES = ("README.md", "docs/install.md", "CITATION.cff")  # which name the repository's address
-OWN_ADDRESS = r'git clone (?:-\S+ (?:\d+ )?)*|repository-code: "'  # what stands before it
+OWN_ADDRESS = r'git clone (?:-\S+ (?:\d+ )?)*|git\+|repository-code: "'  # what stands before it
 COLAB = "https://colab.research.google.com/github/{}/blob/{}/notebooks/"
 
 
