@@ -194,6 +194,7 @@ def test_first_cell_is_small() -> None:
     assert len(workshop.FIRST_CELL.splitlines()) <= 12
 
 
+@pytest.mark.skipif(os.name == "nt", reason="its git and pip are shell scripts, as on Colab")
 @pytest.mark.parametrize("there", [False, True])
 def test_first_cell_on_colab(tmp_path: Path, there: bool) -> None:
     """With a `git` that copies, and a `pip` that notes its arguments; the second time, the course is there already."""
