@@ -152,7 +152,7 @@ def with_example(block: str, root: Path) -> None:
     old = (root / path).read_text("utf-8") if place else ""
     assert not anchor or old.count(anchor) == 1, f"{path} has no such line: {anchor}"
     before, mark, after = old.partition(anchor) if anchor else (old, "", "")
-    text = f"{before}{code}{mark}{after}" if place == "before" else f"{before}{mark}\n{code}{after}"
+    text = f"{before}{code}\n\n{mark}{after}" if place == "before" else f"{before}{mark}\n{code}{after}"
     (root / path).write_text(text, encoding="utf-8")
 
 
