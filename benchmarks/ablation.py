@@ -30,7 +30,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 # The average of G is kept in every run and scored beside G itself, for it changes nothing in the training.
 WHOLE = recipes.get("first-minute").but(name="parts", image_size=16, g_width=24, d_width=24, steps=500)
 PARTS = {  # what the textbook has in its place
-    "spectral normalisation": {"net": {"d_norm": "batch"}},
+    "spectral normalisation": {"net.d_norm": "batch"},
     "hinge": {"loss": "bce"},
     "brightness": {"augment": ""},
     "rates": {"g_lr": 2e-4, "d_lr": 2e-4, "beta2": 0.999},
@@ -56,7 +56,7 @@ def plan(job: str) -> dict[str, recipes.Recipe]:
     recipe = WHOLE.but(**{k: v for textbook in PARTS.values() for k, v in textbook.items()})
     runs = {"textbook": recipe}
     for name, textbook in PARTS.items():
-        runs[f"+ {name}"] = recipe = recipe.but(**{key: getattr(WHOLE, key) for key in textbook})
+        runs[f"+ {name}"] = recipe = recipe.but(**{key: WHOLE.flat()[key] for key in textbook})
     for name, textbook in list(PARTS.items())[:-1]:  # without the last one it is the run before
         runs[f"without {name}"] = WHOLE.but(**textbook)
     return runs

@@ -136,7 +136,8 @@ class Recipe(Options):
             CourseError: an unknown option (the nearest is suggested), a bad value, or one that would do nothing.
         """
         net = {key.removeprefix("net."): changes.pop(key) for key in [*changes] if key.startswith("net.")}
-        net = changes.pop("net", {}) | net
+        given = changes.pop("net", {})
+        net = (dataclasses.asdict(given) if isinstance(given, Family) else given) | net
         for key in changes:
             if key not in FIELDS:
                 known = [key for key in self.flat() if key != "name"]

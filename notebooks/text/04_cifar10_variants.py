@@ -87,7 +87,7 @@ for name in names:
 one, other = recipes.get("conv-cifar10"), recipes.get("genzoo-cifar10")
 apart = {key: pair for key, pair in one.differs(other).items() if key not in ("name", "about", "family")}
 for key, (mine, theirs) in apart.items():
-    print(f"{key:<12} {mine!s:>8}   {theirs!s:>8}")
+    print(f"{key:<13} {mine!s:>8}   {theirs!s:>8}")
 print(len(apart), "settings differ")
 
 # %% [markdown]
