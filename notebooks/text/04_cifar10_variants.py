@@ -81,7 +81,7 @@ for name in names:
 
 # %% [markdown]
 # **Predict.** In how many settings do convDCGAN's and GenZoo's recipe differ, apart from their nets' layers: 3, 6, or
-# 10?
+# 11?
 
 # %%
 one, other = recipes.get("conv-cifar10"), recipes.get("genzoo-cifar10")
@@ -924,7 +924,7 @@ check("04.4", luck)
 
 # %% [markdown]
 # ## Summary
-# - Two published recipes differ in ten settings at once, besides their nets. A contrast changes one, at stated images
+# - Two published recipes differ in eleven settings at once, besides their nets. A contrast changes one, at stated images
 #   seen, parameters and seeds.
 # - A convolution that covers the whole map *is* a linear layer.
 # - Stride-2 transposed convolutions paint checkerboards: k5 by uneven coverage, k4 too, because each phase has its own
