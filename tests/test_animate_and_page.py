@@ -137,6 +137,30 @@ class InPlace(Skip):
         return x.mul_(2)
 
 
+class Bounded(Skip):
+    def join(self, x):
+        return x.clamp(-99, 99)  # which changes no number of the latents that the page is made with
+
+
+class Cubed(nn.ReLU):
+    def forward(self, x):
+        return x**3  # a ReLU by name only
+
+
+class Subclass(Skip):
+    def __init__(self):
+        super().__init__()
+        self.b = Cubed()
+
+    def join(self, x):
+        return self.b(x)
+
+
+class Deep(Skip):
+    def forward(self, z):
+        return self.b(self.a(z).view(-1, 1, 12)).view(-1, 3, 2, 2)
+
+
 class Odd(Skip):
     def __init__(self):
         super().__init__()
@@ -163,9 +187,12 @@ def one_each():
         (Skip(), "something else"),
         (Weighted(), "something else"),
         (Spread(), "something else"),
-        (Spoilt(), "something else"),
+        (Spoilt(), "changes in place"),
         (Square(), "cannot run 'mul'"),
         (InPlace(), "cannot run 'mul_'"),
+        (Bounded(), "cannot run 'clamp'"),
+        (Subclass(), "cannot run 'pow'"),
+        (Deep(), "one row of numbers"),
         (Odd(), "cannot run Softsign"),
         (Twice(), "cannot run 'cumsum'"),
         (one_each(), "OnePerClass"),
@@ -191,7 +218,7 @@ class Branches(Skip):
         shortcut = self.up(self.image(x))
         h = self.up(self.relu(self.norm(x)))
         h = self.conv(h) + (self.relu(h) + shortcut)
-        return (h * 0.5 + self.conv(self.relu(h))).tanh()
+        return (h.mul(0.5).sub(0.1) / 1.1 + self.conv(self.relu(h))).tanh()
 
 
 def rendered(net, z, kinds, tmp_path):
@@ -200,7 +227,7 @@ def rendered(net, z, kinds, tmp_path):
     spec["classes"] = [*range(getattr(net, "num_classes", 0))]
     (tmp_path / "halves").write_bytes(halves.tobytes()), (tmp_path / "singles").write_bytes(singles.tobytes())
     jobs = [[row.tolist(), kind] for row, kind in zip(z, kinds, strict=True)]
-    script = f"""{(page.HERE / "net.js").read_text(encoding="utf-8")}
+    script = f"""{page.asset("net.js")}
         const read = (name) => Uint8Array.from(require("fs").readFileSync(name)).buffer;
         const net = makeNet({json.dumps(spec)}, new Uint16Array(read("halves")), new Float32Array(read("singles")));
         console.log(JSON.stringify({json.dumps(jobs)}.map(([z, kind]) => [...net(z, kind)])));"""

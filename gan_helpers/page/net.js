@@ -101,10 +101,10 @@ const LAYERS = {
   append({in: length, table}, classes) {  // the class's own numbers, after those made from z
     return (x, kind) => Float64Array.of(...x.subarray(0, length), ...row(table, table.length / classes, kind));
   },
-  attention({in: [c, h, w], inner, gamma, query, key, value, out}) {  // each place takes from all others
+  attention({in: [c, h, w], inner, gamma, query, key, value, back}) {  // each place takes from all others
     const n = h * w, weights = new Float64Array(n), mixed = new Float64Array(inner * n);
     const project = (weight, k, m) => LAYERS.matrix({k, m, n, weight});
-    const [q, k, v] = [query, key, value].map((weight) => project(weight, c, inner)), back = project(out, inner, c);
+    const [q, k, v] = [query, key, value].map((weight) => project(weight, c, inner)), combine = project(back, inner, c);
     return (x) => {
       const [Q, K, V] = [q(x), k(x), v(x)];
       for (let i = 0; i < n; i++) {
@@ -119,7 +119,7 @@ const LAYERS = {
           mixed[d * n + i] = total / sum;
         }
       }
-      const added = back(mixed);
+      const added = combine(mixed);
       for (let i = 0; i < x.length; i++) x[i] += gamma * added[i];
       return x;
     };
@@ -148,9 +148,9 @@ function makeNet(spec, halves, singles) {
   const cut = (numbers, [from, count]) => numbers.subarray(from, from + count);
   const kept = [], layers = spec.layers.map((layer) => {
     const parts = {...layer};
-    for (const [name, place] of Object.entries({weight: layer.weight, ...layer.maps}))
-      if (place) parts[name] = fromHalf(cut(halves, place));
-    for (const name of ["scale", "shift", "table"]) if (layer[name]) parts[name] = cut(singles, layer[name]);
+    for (const name of ["weight", "query", "key", "value", "back"])
+      if (name in layer) parts[name] = fromHalf(cut(halves, layer[name]));
+    for (const name of ["scale", "shift", "table"]) if (name in layer) parts[name] = cut(singles, layer[name]);
     return LAYERS[layer.type](parts, spec.classes.length, kept);
   });
   const [channels, height, width] = spec.shape, pixels = new Uint8ClampedArray(height * width * 4).fill(255);

@@ -6,7 +6,7 @@ import anywidget
 import traitlets
 from PIL import Image
 
-from ..page import PAD_JS
+from ..page import asset
 from .picture import png
 
 RENDER_JS = """
@@ -37,7 +37,7 @@ class Pad(anywidget.AnyWidget):
         label: the pad's name for those who can't see it.
     """
 
-    _esm = PAD_JS + RENDER_JS
+    _esm = asset("pad.js") + RENDER_JS
     place = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     label = traitlets.Unicode("Seed plane").tag(sync=True)
