@@ -131,9 +131,18 @@ def own_of(source: str | Path, channels: int) -> str:
 
 
 def questioner(source: str | Path) -> Classifier | None:
-    """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any."""
-    net = load_classifier(OF_DATA[source]) if OF_DATA.get(source) in shipped() else None
-    return net if net is not None and len(net.heads) > 1 else None
+    """The shipped classifier that answers several questions about images of a data set (glasses? skin?), if any.
+
+    Raises:
+        CourseError: the set's network is missing or damaged.
+    """
+    name = OF_DATA.get(source)
+    if name is None:
+        return None
+    if name not in shipped():
+        raise CourseError(f"The network {name} is missing. {environment.WITHOUT_DATA}".rstrip())
+    net = load_classifier(name)
+    return net if len(net.heads) > 1 else None
 
 
 # --- ImageNet ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Pure functions on latent vectors z (N, latent_dim)."""
+"""Latent vectors, from which generators draw: drawn, combined, and walked through. z is (N, latent_dim)."""
 
 from __future__ import annotations
 
@@ -11,88 +11,91 @@ from torch import Tensor, nn
 from .errors import CourseError
 from .models.blocks import OneHot, evaluating
 
-STRIDE = 100  # the seed plane: one to the right is the next seed, one down is a hundred further
+STRIDE = 100  # on the plane of seeds one to the right is the next seed, one down is a hundred further
 
 
 def draw_z(n: int, latent_dim: int, seed: int = 0) -> Tensor:
-    """n standard normal latent vectors (n, latent_dim); vector i depends only on the seed and i, not on n."""
-    return torch.stack(
-        [torch.randn(latent_dim, generator=torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(n)]
-    )
+    """n latents z ~ N(0, I): (n, latent_dim). The i-th depends on the seed and i, not on n."""
+    sources = (torch.Generator().manual_seed(seed * 1_000_003 + i) for i in range(n))
+    return torch.stack([torch.randn(latent_dim, generator=source) for source in sources])
+
+
+# --- images of latents ----------------------------------------------------------------------------------------------
 
 
 def generate(
     generator: nn.Module, z: Tensor, labels: Tensor | None = None, batch: int = 256, each: Callable | None = None
 ) -> Tensor:
-    """Images (N, C, S, S) in [-1, 1] from z (N, latent_dim), on the generator's device.
+    """Images G(z): (N, C, S, S) in [-1, 1], on the generator's device, drawn `batch` at a time.
 
-    `each` is applied to every batch of images: with `plots.to_uint8` 50,000 images need a quarter of the memory.
-    A conditional generator draws the classes `labels` (N,), or by default each class in turn: 0, 1, 2, …
     BatchNorm uses its running statistics, so no image depends on its batch-mates (soumith/dcgan.torch#19).
+
+    Args:
+        labels: classes (N,) for a conditional generator; by default each class in turn: 0, 1, 2, …
+        each: applied to every batch of images: with `plots.to_uint8` 50,000 images need a quarter of the memory.
     """
     parameter = next(generator.parameters())
+    inputs = [z.to(parameter.device, parameter.dtype)]
+    if classes := getattr(generator, "num_classes", 0):
+        inputs.append((torch.arange(len(z)) % classes if labels is None else labels).to(parameter.device))
+    batches = zip(*(tensor.split(batch) for tensor in inputs), strict=True)
     with evaluating(generator), torch.no_grad():
-        inputs = [z.to(parameter.device, parameter.dtype)]
-        if classes := getattr(generator, "num_classes", 0):
-            inputs.append((torch.arange(len(z)) % classes if labels is None else labels).to(parameter.device))
-        batches = (generator(*parts) for parts in zip(*(t.split(batch) for t in inputs), strict=True))
-        return torch.cat([each(images) if each else images for images in batches])
+        images = (generator(*parts) for parts in batches)
+        return torch.cat([each(part) if each else part for part in images])
 
 
 def generate_class(generator: nn.Module, z: Tensor, label: int, other: int = 0, mix: float = 0.0) -> Tensor:
-    """Images (N, C, S, S) of one class, or between two: every code of a label moves from `label`'s to `other`'s.
+    """Images (N, C, S, S) of one class, or between two: every code c of a label becomes c + mix · (c' - c).
+
+    c and c' are what the net's `nn.Embedding` and `OneHot` parts make of `label` and of `other`. Nets of their own for
+    each class (`OnePerClass`) have none, and cannot be mixed.
 
     Args:
-        generator: conditional, in evaluation mode; takes z (N, latent_dim) and labels int64 (N,). Its codes of a label
-            are what its `nn.Embedding` and `OneHot` parts return; nets of their own (`OnePerClass`) cannot be mixed.
+        generator: conditional; takes z (N, latent_dim) and labels int64 (N,).
         mix: 0 is `label`, 1 is `other`.
     """
 
-    def blend(code: nn.Module, inputs: tuple, out: Tensor) -> Tensor:
-        return lerp(out, code.forward(torch.full_like(inputs[0], other)), mix)
+    def blend(code: nn.Module, labels: tuple[Tensor], out: Tensor) -> Tensor:
+        return lerp(out, code.forward(torch.full_like(labels[0], other)), mix)
 
-    codes = [m for m in generator.modules() if isinstance(m, (nn.Embedding, OneHot)) and mix]
+    codes = [part for part in generator.modules() if isinstance(part, (nn.Embedding, OneHot)) and mix]
     hooks = [code.register_forward_hook(blend) for code in codes]
     try:
-        parameter = next(generator.parameters())
-        labels = torch.full((len(z),), label, device=parameter.device)
-        with torch.no_grad():
-            return generator(z.to(parameter.device, parameter.dtype), labels)
+        return generate(generator, z, torch.full((len(z),), label))
     finally:
         for hook in hooks:
             hook.remove()
 
 
+# --- between latents ------------------------------------------------------------------------------------------------
+
+
 def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
-    """The straight line from a to b, (…, latent_dim), at t in [0, 1] (a number, or a tensor (…, 1))."""
+    """The straight line a + (b - a) t. a, b (…, latent_dim); t in [0, 1], a number or (…, 1).
+
+    Half-way between two latents it is shorter than either, by about √2: nearer to the mean than any z that was drawn.
+    """
     return a + (b - a) * t
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
-    """The arc from a to b, (…, latent_dim), at t in [0, 1]; a straight line where they are (nearly) parallel.
+    """The arc (sin((1 - t) ω) a + sin(t ω) b) / sin ω, with the angle ω between a and b; arguments as for `lerp`.
 
-    Shoemake 1985; White 2016, arXiv:1609.04468.
+    It keeps the length of what it leads through (Shoemake 1985; White 2016, arXiv:1609.04468). Where a and b are
+    (nearly) parallel it is the line.
     """
-    cosine = (a / a.norm(dim=-1, keepdim=True) * b / b.norm(dim=-1, keepdim=True)).sum(-1, keepdim=True)
+    cosine = (a * b).sum(-1, keepdim=True) / (a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True))
     angle = torch.acos(cosine.clamp(-1, 1))
     sine = torch.sin(angle)
     arc = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine.clamp_min(1e-12)
     return torch.where(sine < 1e-4, lerp(a, b, t), arc)
 
 
-def truncate(z: Tensor, psi: float) -> Tensor:
-    """z drawn towards the mean of all latents, which is 0: 1 leaves it, below 1 gives up variety, 0 is one image.
-
-    The truncation trick as in Karras et al. 2019, arXiv:1812.04948, applied to z itself.
-    """
-    return psi * z
-
-
 def plane(x: float, y: float, latent_dim: int, seed: int = 0) -> Tensor:
-    """The latent vector (1, latent_dim) at (x, y) of a plane with a seed at every point of whole numbers.
+    """The latent (1, latent_dim) at (x, y) of a plane that has a seed wherever x and y are whole numbers.
 
-    At (i, j) stands `draw_z(1, latent_dim, seed + i + 100 * j)`, seeds below 0 counting from 2**32 down. Between, the
-    four nearest are mixed with weights whose squares sum to 1, so that every point of the plane is N(0, I) distributed.
+    At (i, j) stands `draw_z(1, latent_dim, seed + i + 100 j)`, seeds below 0 counting from 2**32 down. Between, the
+    four nearest are mixed, Σ w z / √Σ w², so that the plane is N(0, I) distributed everywhere.
     """
     left, top = int(x // 1), int(y // 1)
     mixed, squares = torch.zeros(1, latent_dim), 0.0
@@ -104,6 +107,17 @@ def plane(x: float, y: float, latent_dim: int, seed: int = 0) -> Tensor:
     return mixed / squares**0.5
 
 
+# --- changed latents ------------------------------------------------------------------------------------------------
+
+
+def truncate(z: Tensor, psi: float) -> Tensor:
+    """ψ z: nearer to the mean of all latents, 0, for ψ below 1 (safer, more alike), further away above (bolder, stranger).
+
+    The truncation trick of Karras et al. 2019, arXiv:1812.04948, on z itself. ψ = 1 changes nothing, 0 is one image.
+    """
+    return psi * z
+
+
 def arithmetic(plus: Sequence[Tensor], minus: Sequence[Tensor] = ()) -> Tensor:
     """The means of groups (n, latent_dim), added or taken off, at a typical length, √latent_dim: (1, latent_dim).
 
@@ -111,7 +125,11 @@ def arithmetic(plus: Sequence[Tensor], minus: Sequence[Tensor] = ()) -> Tensor:
     example of what they share than each alone, but shorter; hence the last step. Groups that cancel out give 0.
     """
     total = sum(group.mean(0) for group in plus) - sum(group.mean(0) for group in minus)
-    return (total / total.norm().clamp_min(1e-12) * total.numel() ** 0.5 * (total.norm() > 1e-6))[None]
+    length = total.norm()
+    return (total * (total.numel() ** 0.5 / length) if length > 1e-6 else torch.zeros_like(total))[None]
+
+
+# --- paths ----------------------------------------------------------------------------------------------------------
 
 
 def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -> Tensor:
@@ -127,10 +145,10 @@ def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -
         raise CourseError(
             f"A walk needs at least two keys (seeds) and as many frames as keys; got {len(keys)} and {frames}."
         )
-    legs = len(keys) if loop else len(keys) - 1
-    at = torch.arange(frames) * (legs / (frames if loop else frames - 1))
-    leg = at.long().clamp_max(legs - 1)
-    return path(keys[leg], keys[(leg + 1) % len(keys)], (at - leg)[:, None])
+    legs, steps = (len(keys), frames) if loop else (len(keys) - 1, frames - 1)
+    place = torch.arange(frames) * (legs / steps)  # 2.5: half-way from key 2 to key 3
+    leg = place.long().clamp_max(legs - 1)
+    return path(keys[leg], keys[(leg + 1) % len(keys)], (place - leg)[:, None])
 
 
 def sweep(z: Tensor, direction: Tensor, reach: float = 3.0, count: int = 9) -> Tensor:
@@ -139,10 +157,9 @@ def sweep(z: Tensor, direction: Tensor, reach: float = 3.0, count: int = 9) -> T
 
 
 def swing(z: Tensor, direction: Tensor, frames: int, reach: float = 3.0) -> Tensor:
-    """z (N, latent_dim) moved along a direction (latent_dim,) and back, to both sides, as a loop without a seam.
+    """z (N, latent_dim) moved along a direction (latent_dim,) to both sides and back: (frames, N, latent_dim).
 
-    Returns:
-        (frames, N, latent_dim), the first being z.
+    A loop without a seam: frame i is z + reach · sin(2π i / frames) · direction, so the first is z.
     """
-    at = reach * torch.sin(torch.arange(frames) * (2 * torch.pi / frames))
-    return z + at[:, None, None] * direction
+    shift = reach * torch.sin(2 * torch.pi * torch.arange(frames) / frames)
+    return z + shift[:, None, None] * direction

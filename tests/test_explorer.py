@@ -29,7 +29,7 @@ G = contrasted(Generator(16, 3, 6, 4))
 
 
 class Conditional(Generator):
-    class_names = ("cat", "dog", "owl")
+    num_classes, class_names = 3, ("cat", "dog", "owl")
 
     def __init__(self):
         super().__init__(16, 3, 6, 4)
@@ -313,4 +313,4 @@ def test_fast_drags_draw_the_newest_view_and_leave_no_queue(tmp_path):
         view.draw()
     go_on.set()
     first.join()
-    assert len(made) == 2 and made[-1].psi == pytest.approx(0.61) and view.drawn is e.view
+    assert len(made) == 2 and made[-1].psi == pytest.approx(0.61) and view.draw.drawn is e.view

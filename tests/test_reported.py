@@ -1,5 +1,6 @@
 """What careful readers of the code reported, each as they provoked it."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -176,7 +177,8 @@ def test_attributes_of_a_grey_generator(away):
 
 
 def test_code_of_a_windows_path(monkeypatch):
-    monkeypatch.setattr("gan_helpers.widgets.state.load_generator", lambda source: conditional())
+    fake = functools.wraps(generators.load_generator)(lambda source: conditional())
+    monkeypatch.setattr("gan_helpers.widgets.state.load_generator", fake)
     compile(Explorer(r"C:\Users\me\run", SET).code(), "cell", "exec")
 
 

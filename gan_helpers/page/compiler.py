@@ -32,7 +32,7 @@ class Net:
         self.layers: list[dict] = []
 
     def add(self, kind: str, **facts) -> None:
-        """One more layer, of a kind that LAYERS in net.js has. A page does nothing else than run them in a row."""
+        """One more layer, of a kind that LAYERS in net.js has."""
         self.layers.append({"type": kind, **facts})
 
     def affine(self, scale: Tensor, shift: Tensor, out: Tensor) -> None:
@@ -52,11 +52,7 @@ class Net:
             self.affine(torch.ones_like(bias)[None], bias[None], out)
 
     def finished(self) -> tuple[list[dict], np.ndarray, np.ndarray]:
-        """The layers, with (first, how many) for each tensor, and all their numbers: weights float16, others float32.
-
-        Raises:
-            CourseError: a number is out of range.
-        """
+        """The layers, with (first, how many) for each tensor, and their numbers: weights float16, others float32."""
         halves, singles = [torch.zeros(0).half()], [torch.zeros(0)]
         for layer in self.layers:
             for name, x in layer.items():
@@ -77,7 +73,7 @@ def shape(x: Tensor) -> list[int]:
 
 def same_numbers(x: Tensor, out: Tensor) -> bool:
     """Whether out (N, …) holds the numbers of x (N, …), example by example, in the same order."""
-    return len(x) == len(out) and torch.equal(x.flatten(1), out.flatten(1))
+    return len(x) == len(out) and torch.equal(x.flatten(1), out.flatten(1).to(x))
 
 
 def require(condition: bool, layer: nn.Module, what: str) -> None:
@@ -105,18 +101,14 @@ def convolution(kind: str, net: Net, layer: nn.Conv2d | nn.ConvTranspose2d, x: T
     net.bias(layer.bias, out)
 
 
-def norm(net: Net, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, out: Tensor) -> None:
+def norm(net: Net, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor, out: Tensor, y: Tensor | None = None) -> None:
     require(layer.track_running_stats, layer, "with running statistics")
     scale = (layer.running_var.double() + layer.eps).rsqrt()[None]  # (1, C)
     net.affine(scale, -scale * layer.running_mean, out)
     if layer.affine:
         net.affine(layer.weight[None], layer.bias[None], out)
-
-
-def conditional_norm(net: Net, layer: ConditionalBatchNorm2d, x: Tensor, out: Tensor, y: Tensor | None = None) -> None:
-    norm(net, layer, x, out)
-    if not layer.affine:
-        net.affine(layer.scale(y), layer.shift(y), out)
+    elif isinstance(layer, ConditionalBatchNorm2d):
+        net.affine(layer.scale(y), layer.shift(y), out)  # (K, C)
 
 
 def attention(net: Net, layer: SelfAttention, x: Tensor, out: Tensor) -> None:
@@ -131,19 +123,10 @@ def upsample(net: Net, layer: nn.Upsample, x: Tensor, out: Tensor) -> None:
     net.add("upsample", **{"in": shape(x), "out": shape(out)})
 
 
-def leaky(net: Net, layer: nn.LeakyReLU, x: Tensor, out: Tensor) -> None:
-    net.add("leaky", slope=layer.negative_slope)
-
-
-def activation(kind: str, net: Net, *_) -> None:
-    net.add(kind)
-
-
 def reshaping(net: Net, layer: nn.Module, x: Tensor, out: Tensor) -> None:  # numbers lie flat in a page
     require(same_numbers(x, out), layer, "where it keeps examples apart")
 
 
-ACTIVATIONS = {name: partial(activation, name) for name in ("relu", "tanh", "sigmoid")}
 WRITERS: dict[type[nn.Module], Callable] = {
     nn.Linear: linear,
     nn.Conv2d: partial(convolution, "conv"),
@@ -152,27 +135,15 @@ WRITERS: dict[type[nn.Module], Callable] = {
     SameConvTranspose2d: partial(convolution, "transposed"),
     nn.BatchNorm1d: norm,
     nn.BatchNorm2d: norm,
-    ConditionalBatchNorm2d: conditional_norm,
+    ConditionalBatchNorm2d: norm,
     SelfAttention: attention,
     nn.Upsample: upsample,
-    nn.LeakyReLU: leaky,
-    nn.ReLU: ACTIVATIONS["relu"],
-    nn.Tanh: ACTIVATIONS["tanh"],
-    nn.Sigmoid: ACTIVATIONS["sigmoid"],
+    nn.LeakyReLU: lambda net, layer, x, out: net.add("leaky", slope=layer.negative_slope),
+    nn.ReLU: lambda net, *_: net.add("relu"),
+    nn.Tanh: lambda net, *_: net.add("tanh"),
+    nn.Sigmoid: lambda net, *_: net.add("sigmoid"),
     **dict.fromkeys((nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d), reshaping),
 }
-
-
-def write_layer(net: Net, layer: nn.Module, x: Tensor, out: Tensor, *told: Tensor) -> None:
-    """Write down a layer that turns x (K, …) into out (K, …), a row for each class.
-
-    Raises:
-        CourseError: an unknown layer, or one that is not set as a page knows it.
-    """
-    if (writer := writer_of(layer)) is None:
-        names = ", ".join(sorted(kind.__name__ for kind in WRITERS))
-        raise CourseError(f"A page cannot run {layer}; it runs {names}.")
-    writer(net, layer, x, out, *told)
 
 
 def writer_of(layer: nn.Module) -> Callable | None:
@@ -183,17 +154,14 @@ def writer_of(layer: nn.Module) -> Callable | None:
 
 # --- functions between layers ---------------------------------------------------------------------------------------
 
+ACTIVATIONS = {"relu", "tanh", "sigmoid"}
 RESHAPING = {"view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "getitem", "contiguous", "float", "to"}
 ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "neg": operator.neg,
               "truediv": operator.truediv, "div": operator.truediv}  # fmt: skip
 
 
 def write_function(net: Net, name: str, x: Tensor, out: Tensor, args: list) -> bool:
-    """Write down a function of `args`, among them x (K, …), a row for each class, with the result `out` (K, …).
-
-    Returns:
-        Whether a page can run it.
-    """
+    """Write down a function of `args`, with x (K, …) among them and the result out (K, …); False if it is unknown."""
     if name in ACTIVATIONS:
         net.add(name)
         return True
@@ -201,7 +169,7 @@ def write_function(net: Net, name: str, x: Tensor, out: Tensor, args: list) -> b
         length = x[0].numel()
         net.add("append", **{"in": length}, table=out.flatten(1)[:, length:])
         return same_numbers(x, out.flatten(1)[:, :length])
-    if name in ARITHMETIC and sum(arg is x for arg in args) == 1:
+    if name in ARITHMETIC and sum(arg is x for arg in args) == 1 and out.shape == x.shape:
         ends = torch.stack([torch.zeros_like(x), torch.ones_like(x)])  # what becomes of 0, and of 1: (2, K, C, …)
         ends = ARITHMETIC[name](*(ends if arg is x else arg for arg in args))
         zero, one = ends.flatten(3) if ends.ndim > 3 else ends[..., None]  # (K, C, positions)
@@ -209,6 +177,8 @@ def write_function(net: Net, name: str, x: Tensor, out: Tensor, args: list) -> b
         return bool(ends.isfinite().all()) and all(end.eq(end[..., :1]).all() for end in (zero, one))
     return name in RESHAPING and isinstance(out, Tensor) and same_numbers(x, out)
 
+
+ODD = "A page runs layers in a row and sums of branches, and {} does something else."
 
 # --- the way of z through the net -----------------------------------------------------------------------------------
 
@@ -242,14 +212,11 @@ def recorded(generator: nn.Module) -> tuple[list[fx.Node], dict[fx.Node, Tensor]
     """The steps that z passes through, z itself first, and what every step of the net makes.
 
     The net is run on as many latents as it has classes, one of each: what depends on the class alone is a table.
-
-    Raises:
-        CourseError: Python asks for what only numbers can answer, or a step spoils in place what another needs.
     """
     try:
         graph = Tracer().trace(generator)
     except Exception:  # whatever Python does not allow on symbols
-        raise odd(generator) from None
+        raise CourseError(ODD.format(type(generator).__name__)) from None
     classes, recorder = getattr(generator, "num_classes", 0), Recorder(fx.GraphModule(generator, graph))
     with torch.no_grad():
         labels = [torch.arange(classes)] if classes else []
@@ -262,16 +229,6 @@ def recorded(generator: nn.Module) -> tuple[list[fx.Node], dict[fx.Node, Tensor]
     return flow, recorder.values
 
 
-def name_of(step: fx.Node) -> str:
-    """What a step calls: 'cat' of torch.cat, 'view' of x.view."""
-    return step.target if isinstance(step.target, str) else getattr(step.target, "__name__", str(step.target))
-
-
-def odd(generator: nn.Module) -> CourseError:
-    name = type(generator).__name__
-    return CourseError(f"A page runs layers in a row and sums of branches, and {name} does something else.")
-
-
 def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
     """What `makeNet` in net.js takes: the layers as a dict, weights in float16, scales, shifts and tables in float32.
 
@@ -282,7 +239,7 @@ def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
         CourseError: a layer or function that a page does not know, branches that meet otherwise than in sums, or
             weights that float16 cannot hold.
     """
-    net, generator, slots = Net(), copy.deepcopy(generator).eval(), {}
+    net, generator, title, slots = Net(), copy.deepcopy(generator).eval(), type(generator).__name__, {}
     flow, values = recorded(generator)
     for here, step in pairwise(flow):  # the page has the result of `here` in hand
         if set(here.users) != {step}:
@@ -292,18 +249,23 @@ def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
         if here not in sources:
             here = sources[0]
             net.add("recall", slot=slots[here])
-        others = [node for node in sources if node is not here]
-        if others:
-            same = all(values[node].shape == values[step].shape for node in sources)
-            if name_of(step) != "add" or step.kwargs or not same:
-                raise odd(generator)
-            net.add("sum", slot=slots[others[0]], out=shape(values[step]))
+        x, out = values[here], values[step]
+        name = step.target if isinstance(step.target, str) else getattr(step.target, "__name__", str(step.target))
+        if len(sources) > 1:
+            if name != "add" or step.kwargs or not all(values[node].shape == out.shape for node in sources):
+                raise CourseError(ODD.format(title))
+            (other,) = (node for node in sources if node is not here)
+            net.add("sum", slot=slots[other], out=shape(out))
         elif step.op == "call_module":
-            told = [values[node] for node in step.all_input_nodes if node not in flow]  # of the class
-            write_layer(net, generator.get_submodule(step.target), values[here], values[step], *told)
+            layer = generator.get_submodule(step.target)
+            if (writer := writer_of(layer)) is None:
+                known = ", ".join(sorted(kind.__name__ for kind in WRITERS))
+                raise CourseError(f"A page cannot run {layer}; it runs {known}.")
+            classes = [values[node] for node in step.all_input_nodes if node not in flow]  # (K,), or nothing
+            writer(net, layer, x, out, *classes)
         elif step.op != "output":
-            name, args = name_of(step), fx.node.map_arg(step.args, values.get)
-            if step.kwargs and name in ARITHMETIC or not write_function(net, name, values[here], values[step], args):
-                raise CourseError(f"A page cannot run '{name}', which {type(generator).__name__} uses.")
+            args = fx.node.map_arg(step.args, values.get)
+            if (step.kwargs and name in ARITHMETIC) or not write_function(net, name, x, out, args):
+                raise CourseError(f"A page cannot run '{name}', which {title} uses.")
     layers, halves, singles = net.finished()
     return {"layers": layers, "shape": [*values[flow[-1]].shape[1:]]}, halves, singles

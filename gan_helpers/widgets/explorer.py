@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -16,15 +16,16 @@ from torch import nn
 from .. import animate, latent
 from ..data.images import ImageSet
 from ..errors import CourseError
+from ..page import FARTHEST, PSI
 from ..plots import grid, to_hwc
 from .pad import Pad
-from .picture import Picture, png
-from .state import REACH, SETS, Explorer, label
+from .picture import Newest, Picture, png
+from .state import REACH, SETS, Explorer, View, label
 
 STEPS = 100  # of the path slider
 SLIDERS = 8
+AT_SEED = {"base": "seeds", "x": 0.0, "y": 0.0}
 START = {"max_width": "100%", "align_self": "flex-start"}  # not stretched over the panel
-WIDE = {"description_width": "110px"}
 STYLE = """<style>
 .gan-explorer .widget-tab-contents, .gan-explorer .jupyter-widget-tab-contents { padding: 8px; overflow: hidden }
 .gan-explorer .gan-say { min-height: 1.6em }
@@ -32,24 +33,35 @@ STYLE = """<style>
 </style>"""
 
 
+def display(widget, on: bool) -> None:
+    """Let a widget be seen, or not."""
+    widget.layout.display = None if on else "none"
+
+
 class ExplorerView:
-    """The widgets around an `Explorer`: `box` to show, `explorer` behind it, every control by name in `controls`."""
+    """The widgets around an `Explorer`.
+
+    Attributes:
+        box: what to show.   explorer: what is behind it.   controls: every widget by name.
+        syncs: what to call so that each control stands where the view is.
+    """
 
     def __init__(self, explorer: Explorer, size: int) -> None:
         self.explorer, self.controls, self.syncs = explorer, {}, []
-        self.drawn, self.drawing = None, threading.Lock()
-        self.picture, self.message = Picture(width=size, crisp=True), widgets.HTML()
+        self.draw = Newest(lambda: explorer.view, self.show)
+        self.picture, self.message = Picture(width=size, crisp=True), widgets.HTML(html.escape(explorer.note))
         self.picture.add_class("gan-view")
         self.message.add_class("gan-say")
         panels = {
-            "Directions": self.directions(),
+            "Directions": Directions(self),
             "Seeds": self.seeds(),
             "Path": self.path(),
             "Arithmetic": self.arithmetic(),
-            **({"Class": self.classes()} if explorer.class_names else {}),
+            "Class": self.classes() if explorer.class_names else None,
             "Nearest": self.nearest(),
             "Code": self.code(),
         }
+        panels = {title: panel for title, panel in panels.items() if panel}
         tabs = widgets.Tab(list(panels.values()), layout=widgets.Layout(flex="1 1 430px", max_width="640px"))
         for i, title in enumerate(panels):
             tabs.set_title(i, title)
@@ -60,34 +72,15 @@ class ExplorerView:
         self.box.add_class("gan-explorer")
         self.sync()
 
-    # --- drawing ---------------------------------------------------------------------------------------------------
+    # --- what controls have in common ------------------------------------------------------------------------------
 
-    def draw(self) -> None:
-        """Show the newest view. Of callbacks side by side one draws for all, and views passed over are never drawn."""
-        while self.explorer.view is not self.drawn and self.drawing.acquire(blocking=False):
-            try:
-                self.drawn, began = self.explorer.view, time.perf_counter()
-                image, words = png(Image.fromarray(to_hwc(self.explorer.image())[0])), self.explorer.describe()
-                ms = 1000 * (time.perf_counter() - began)
-                self.picture.show(image, f"Generated image: {words}", f"{words} · {ms:.0f} ms")
-                self.measure()
-            finally:
-                self.drawing.release()
-
-    def measure(self) -> None:
-        """Show what the sliders have changed besides, if asked to: after the picture, which waits for nothing."""
-        meter = self.controls.get("what else moved")
-        if meter is None or not self.controls["show what else moves"].value:
-            return
-        rows = (
-            [row for row in self.explorer.moved() if row[3] > 0.1] if any(self.explorer.view.amounts.values()) else []
-        )
-        cells = (
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(a if a == b else f'{a} → {b}')}</td>"
-            f'<td><meter max="1" value="{way:.2f}">{way:.0%}</meter></td></tr>'
-            for name, a, b, way in rows
-        )
-        meter.value = f"<table>{''.join(cells)}</table>" if rows else "Nothing has moved: no answer has changed."
+    def show(self, view: View) -> None:
+        """Show a view's image; what else has moved comes after it, for a drag waits for nothing."""
+        began = time.perf_counter()
+        image, words = png(Image.fromarray(to_hwc(self.explorer.image())[0])), self.explorer.describe()
+        ms = 1000 * (time.perf_counter() - began)
+        self.picture.show(image, f"Generated image: {words}", f"{words} · {ms:.0f} ms")
+        self.measure()
 
     def sync(self) -> None:
         """Draw, then move every control to where the view is."""
@@ -131,69 +124,36 @@ class ExplorerView:
         self.controls[name] = button
         return button
 
+    def strip(self, name: str, points: Callable):
+        """A row of small images of latents, drawn anew when there are others."""
+        picture = Picture(crisp=True, layout=START)
+
+        def draw(points: tuple) -> None:
+            z = [point.value for point in points]
+            tiles = grid(self.explorer.generate(torch.cat(z)), columns=min(8, len(z))) if z else b""
+            picture.show(tiles, f"{name}: {len(z)} generated images")
+
+        self.syncs.append(Newest(points, draw))
+        self.controls[name] = picture
+        return picture
+
     # --- panels ----------------------------------------------------------------------------------------------------
 
     def toolbar(self) -> list:
         e = self.explorer
         seed = widgets.BoundedIntText(min=0, max=2**32 - 1, description="seed", layout=widgets.Layout(width="190px"))
         new_seed = self.button("New seed", lambda: e.change(**AT_SEED, seed=(e.view.seed + 1) % 2**32), "the next seed")
-        psi = widgets.FloatSlider(min=0, max=1.5, step=0.05, description="truncation")
+        psi = widgets.FloatSlider(min=0, max=PSI, step=0.05, description="truncation")
+        buttons = [
+            self.button("Reset", e.reset, "directions, truncation and place as at the start"),
+            self.button("Undo", e.undo, "take back the last change"),
+            self.button("Snapshot", lambda: f"Saved {e.snapshot()}", "keep the image as a PNG"),
+        ]
         return [
             widgets.HBox([self.field("seed", seed, **AT_SEED), new_seed]),
             self.field("psi", psi),
-            widgets.HBox(
-                [
-                    self.button("Reset", e.reset, "directions, truncation and place as at the start"),
-                    self.button("Undo", e.undo, "take back the last change"),
-                    self.button("Snapshot", lambda: f"Saved {e.snapshot()}", "keep the image as a PNG"),
-                ]
-            ),
+            widgets.HBox(buttons),
         ]
-
-    def directions(self):
-        e, shown = self.explorer, []
-        which = widgets.Dropdown(options=[(title, k) for k, (title, _) in SETS.items()], description="found in")
-        start = widgets.IntSlider(min=0, max=0, description="from", layout=widgets.Layout(display="none"))
-        sliders = [
-            widgets.FloatSlider(min=-6, max=6, step=0.1, readout_format=".1f", layout={"width": "98%"}, style=WIDE)
-            for _ in range(SLIDERS)
-        ]
-        hint = widgets.HTML("Strongest first. The step is one standard deviation of z; ±3 is far.")
-
-        def amount(i: int) -> float:
-            return e.view.amounts.get(shown[i], 0.0) if i < len(shown) else 0.0
-
-        def choose(change=None) -> None:
-            hint.value = "Looking …"
-            try:
-                names = e.find(which.value)
-                hint.value = "" if names else "None saved yet: move sliders, type a name, press Save direction."
-            except CourseError as error:
-                names, hint.value = [], f"<b>{html.escape(str(error))}</b>"
-            start.max = max(0, len(names) - SLIDERS)
-            start.layout.display = None if start.max else "none"
-            shown[:] = names[start.value : start.value + SLIDERS]
-            for i, slider in enumerate(sliders):
-                slider.layout.display = None if i < len(shown) else "none"
-                slider.description = label(shown[i]) if i < len(shown) else ""
-                slider.value = amount(i)
-
-        for i, slider in enumerate(sliders):
-            self.bind(f"direction {i + 1}", slider, lambda i=i: amount(i), lambda v, i=i: e.move(shown[i], v))
-        which.observe(choose, "value")
-        start.observe(choose, "value")
-        self.controls["directions"] = which
-        name = self.controls["name"] = widgets.Text(placeholder="a name, for example: older", description="name")
-
-        def save() -> str:
-            key = e.save_direction(name.value.strip())
-            which.value = "S"
-            choose()
-            return f"Saved {label(key)} in {e.folder / 'directions.safetensors'}"
-
-        keep = self.button("Save direction", save, "what the sliders make together, under this name")
-        choose()
-        return widgets.VBox([which, hint, start, *sliders, widgets.HBox([name, keep]), *self.meter()])
 
     def meter(self) -> list:
         """What else the sliders moved, by a network's answers about the image; nothing where no network fits."""
@@ -203,32 +163,46 @@ class ExplorerView:
         said = widgets.HTML()
         said.add_class("gan-meter")
         self.controls["show what else moves"], self.controls["what else moved"] = tick, said
-
-        def switch(change) -> None:
-            said.layout.display = None if tick.value else "none"
-            self.measure()
-
-        tick.observe(switch, "value")
+        tick.observe(lambda _: self.measure(), "value")
         return [tick, said]
+
+    def measure(self) -> None:
+        """Show what the sliders have changed besides, if asked to."""
+        if "what else moved" not in self.controls:
+            return
+        said, wanted = self.controls["what else moved"], self.controls["show what else moves"].value
+        display(said, wanted)
+        if wanted:
+            rows = self.explorer.moved() if any(self.explorer.view.amounts.values()) else []
+            cells = [
+                f"<tr><th>{html.escape(name)}</th><td>{html.escape(a if a == b else f'{a} → {b}')}</td>"
+                f'<td><meter max="1" value="{way:.2f}">{way:.0%}</meter></td></tr>'
+                for name, a, b, way in rows
+                if way > 0.1
+            ]
+            said.value = f"<table>{''.join(cells)}</table>" if cells else "Nothing has moved: no answer has changed."
 
     def seeds(self):
         e = self.explorer
-        pad = self.bind("pad", Pad(reach=REACH), lambda: (e.view.x, e.view.y),
-                        lambda at: e.change(base="seeds", x=at[0], y=at[1]), "place")  # fmt: skip
-        tiles: list = [None]
+        hint = "Drag, or use the arrow keys. In the middle is the seed; to the right the next, below a hundred further."
+        pad = self.bind(
+            "pad",
+            Pad(reach=REACH),
+            lambda: (e.view.x, e.view.y),
+            lambda at: e.change(base="seeds", x=at[0], y=at[1]),
+            "place",
+        )
 
-        def paint() -> None:
-            new = (e.view.seed, e.view.label, e.view.other, e.view.mix)
-            if tiles[0] != new:
-                tiles[0] = new
-                pad.show(e.sheet())
+        def tiles() -> tuple:
+            """What the tiles depend on."""
+            return e.view.seed, e.view.label, e.view.other, e.view.mix
 
-        self.syncs.append(paint)
-        across = widgets.FloatSlider(min=-REACH, max=REACH, step=0.01, description="across")
-        down = widgets.FloatSlider(min=-REACH, max=REACH, step=0.01, description="down")
-        hint = widgets.HTML("Drag, or use the arrow keys. In the middle is the seed; one to the right the next, "
-                            "one down a hundred further.")  # fmt: skip
-        return widgets.VBox([hint, pad, self.field("x", across, base="seeds"), self.field("y", down, base="seeds")])
+        self.syncs.append(Newest(tiles, lambda _: pad.show(e.sheet())))
+        sliders = [
+            self.field(name, widgets.FloatSlider(min=-REACH, max=REACH, step=0.01, description=words), base="seeds")
+            for name, words in {"x": "across", "y": "down"}.items()
+        ]
+        return widgets.VBox([widgets.HTML(hint), pad, *sliders])
 
     def path(self):
         e = self.explorer
@@ -238,76 +212,60 @@ class ExplorerView:
         self.bind("t", slider, lambda: round(e.view.t * STEPS), lambda v: e.along(v / STEPS))
         ways = widgets.ToggleButtons(options=[("arc", True), ("line", False)], style={"button_width": "70px"})
         loop = widgets.Checkbox(description="back to the first", indent=False)
-        kind = widgets.Dropdown(options=animate.SUFFIXES, layout=widgets.Layout(width="80px"))
-        bar = widgets.IntProgress(max=2 * STEPS, layout=widgets.Layout(visibility="hidden"))
-        strip = self.strip("keyframes", lambda: e.view.keys)
+        suffix = widgets.Dropdown(options=animate.SUFFIXES, layout=widgets.Layout(width="80px"))
+        bar = widgets.IntProgress(max=2 * STEPS)
+        display(bar, False)
 
         def export() -> str:
             if len(e.view.keys) < 2:
                 raise CourseError("A path needs two keyframes.")
-            keys, bar.layout.visibility = torch.cat([p.z for p in e.view.keys]), "visible"
+            keys = torch.cat([point.value for point in e.view.keys])
             way = latent.slerp if e.view.spherical else latent.lerp
             z, frames = latent.walk(keys, max(len(keys), 2 * STEPS), way, e.view.loop)[:, None], []
+            display(bar, True)
             for frame in animate.film(e.generate, z):
                 frames.append(frame)
                 bar.value = len(frames)
-            path = animate.animate(frames, e.out(f"path{kind.value}"), fps=25, hold=0 if e.view.loop else 1)
-            bar.layout.visibility = "hidden"
+            display(bar, False)
+            path = animate.animate(frames, e.out(f"path{suffix.value}"), fps=25, hold=0 if e.view.loop else 1)
             return f"Saved {path} ({path.stat().st_size / 1e6:.1f} MB, {len(frames) / 25:.0f} s)"
 
-        first = widgets.HBox(
+        add = self.button("Add keyframe", e.add_key, "the view becomes the path's next stop")
+        clear = self.button("Clear path", lambda: e.change(keys=(), base="seeds"))
+        return widgets.VBox(
             [
-                self.button("Add keyframe", e.add_key, "the view becomes the path's next stop"),
-                self.button("Clear path", lambda: e.change(keys=(), base="seeds")),
+                widgets.HBox([add, clear]),
+                self.strip("keyframes", lambda: e.view.keys),
+                widgets.HBox([play, slider]),
+                self.field("spherical", ways),
+                self.field("loop", loop),
+                widgets.HBox([suffix, self.button("Export", export, "the whole path as an animation"), bar]),
             ]
         )
-        last = widgets.HBox([kind, self.button("Export", export, "the whole path as an animation"), bar])
-        return widgets.VBox(
-            [first, strip, widgets.HBox([play, slider]), self.field("spherical", ways), self.field("loop", loop), last]
-        )
-
-    def strip(self, name: str, points: Callable):
-        """A row of small images of points, drawn anew when there are other points."""
-        image, drawn = Picture(crisp=True, layout=START), [()]
-
-        def follow() -> None:
-            if points() != drawn[0]:
-                drawn[0] = points()
-                z = [p.z for p in drawn[0]]
-                tiles = grid(self.explorer.generate(torch.cat(z)), columns=min(8, len(z))) if z else b""
-                image.show(tiles, f"{name}: {len(z)} generated images")
-
-        self.syncs.append(follow)
-        self.controls[name] = image
-        return image
 
     def arithmetic(self):
         e = self.explorer
-        rows = [
-            widgets.HTML("Find an image in another tab, put it into a group; about three images a group work best.")
-        ]
-        for i, (letter, what) in enumerate((("A", "start from"), ("B", "take away"), ("C", "add"))):
-            add = self.button(f"Into {letter}", lambda i=i: e.pick(i), f"put the view into group {letter}")
-            strip = self.strip(f"group {letter}", lambda i=i: e.view.groups[i])
-            rows += [widgets.HBox([widgets.HTML(f"<b>{letter}</b> {what}", layout={"width": "110px"}), add]), strip]
-
+        hint = "Find an image in another tab, put it into a group; about three images a group work best."
+        rows = [widgets.HTML(hint)]
+        for i, (letter, what) in enumerate({"A": "start from", "B": "take away", "C": "add"}.items()):
+            name = widgets.HTML(f"<b>{letter}</b> {what}", layout={"width": "110px"})
+            add = self.button(f"Into {letter}", partial(e.pick, i), f"put the view into group {letter}")
+            rows += [widgets.HBox([name, add]), self.strip(f"group {letter}", lambda i=i: e.view.groups[i])]
         clear = self.button("Clear groups", lambda: e.change(groups=((), (), ()), base="seeds"))
         return widgets.VBox([*rows, widgets.HBox([self.button("Show A − B + C", e.combine), clear])])
 
     def classes(self):
         options = [(name, i) for i, name in enumerate(self.explorer.class_names)]
         rows = [self.field("label", widgets.Dropdown(options=options, description="class"))]
-        if not self.explorer.mixes:
-            return widgets.VBox(
-                [*rows, widgets.HTML("Each class has a net of its own here: two nets cannot be mixed.")]
-            )
-        other = self.field("other", widgets.Dropdown(options=options, description="mix with"))
-        mix = self.field("mix", widgets.FloatSlider(min=0, max=1, step=0.02, description="how much"))
-        return widgets.VBox([*rows, other, mix])
+        if self.explorer.mixes:
+            rows.append(self.field("other", widgets.Dropdown(options=options, description="mix with")))
+            rows.append(self.field("mix", widgets.FloatSlider(min=0, max=1, step=0.02, description="how much")))
+        else:
+            rows.append(widgets.HTML("Each class has a net of its own here: two nets cannot be mixed."))
+        return widgets.VBox(rows)
 
     def nearest(self):
-        found = Picture(crisp=True, layout=START)
-        self.controls["neighbours"] = found
+        found = self.controls["neighbours"] = Picture(crisp=True, layout=START)
 
         def look() -> None:
             images, distances = self.explorer.nearest()
@@ -318,8 +276,7 @@ class ExplorerView:
         return widgets.VBox([hint, self.button("Find nearest", look), found])
 
     def code(self):
-        text = widgets.Textarea(layout=widgets.Layout(width="100%", height="220px"), disabled=False)
-        self.controls["code"] = text
+        text = self.controls["code"] = widgets.Textarea(layout=widgets.Layout(width="100%", height="220px"))
 
         def write() -> None:
             text.value = self.explorer.code()
@@ -328,7 +285,64 @@ class ExplorerView:
         return widgets.VBox([hint, self.button("Write the code", write), text])
 
 
-AT_SEED = {"base": "seeds", "x": 0.0, "y": 0.0}
+class Directions(widgets.VBox):
+    """The panel of directions: a choice of their set, and sliders along eight of it.
+
+    Attributes:
+        shown: the directions on the sliders, by their names in the code.
+    """
+
+    def __init__(self, view: ExplorerView) -> None:
+        self.explorer, self.shown = view.explorer, []
+        self.which = widgets.Dropdown(
+            options=[(title, key) for key, (title, _) in SETS.items()], description="found in"
+        )
+        self.start = widgets.IntSlider(min=0, max=0, description="from")
+        self.hint = widgets.HTML()
+        look = {"layout": {"width": "98%"}, "style": {"description_width": "110px"}, "readout_format": ".1f"}
+        self.sliders = [widgets.FloatSlider(min=-FARTHEST, max=FARTHEST, step=0.1, **look) for _ in range(SLIDERS)]
+        for i, slider in enumerate(self.sliders):
+            view.bind(f"direction {i + 1}", slider, partial(self.amount, i), partial(self.move, i))
+        self.which.observe(self.choose, "value")
+        self.start.observe(self.choose, "value")
+        self.name = widgets.Text(placeholder="a name, for example: older", description="name")
+        view.controls |= {"directions": self.which, "name": self.name}
+        save = view.button("Save direction", self.save, "what the sliders make together, under this name")
+        self.choose()
+        self.hint.value = "Strongest first. The step is one standard deviation of z; ±3 is far."
+        rows = [self.which, self.hint, self.start, *self.sliders, widgets.HBox([self.name, save]), *view.meter()]
+        super().__init__(rows)
+
+    def amount(self, i: int) -> float:
+        """How far the view is along the direction of slider i."""
+        return self.explorer.view.amounts.get(self.shown[i], 0.0) if i < len(self.shown) else 0.0
+
+    def move(self, i: int, amount: float) -> None:
+        """Slider i was moved."""
+        self.explorer.move(self.shown[i], amount)
+
+    def choose(self, change=None) -> None:
+        """Put directions of the chosen set on the sliders, from the chosen one on."""
+        self.hint.value = "Looking …"
+        try:
+            names = self.explorer.find(self.which.value)
+            self.hint.value = "" if names else "None saved yet: move sliders, type a name, press Save direction."
+        except CourseError as error:
+            names, self.hint.value = [], f"<b>{html.escape(str(error))}</b>"
+        self.start.max = max(0, len(names) - SLIDERS)
+        display(self.start, self.start.max > 0)
+        self.shown = names[self.start.value : self.start.value + SLIDERS]
+        for i, slider in enumerate(self.sliders):
+            display(slider, i < len(self.shown))
+            slider.description = label(self.shown[i]) if i < len(self.shown) else ""
+            slider.value = self.amount(i)
+
+    def save(self) -> str:
+        """Keep what the sliders make together under the name that was typed."""
+        key = self.explorer.save_direction(self.name.value.strip())
+        self.which.value = "S"
+        self.choose()
+        return f"Saved {label(key)} in {self.explorer.saved}"
 
 
 def explore(

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anywidget
 import traitlets
 from PIL import Image
 
 from ..page import asset
 from .picture import png
-
-RENDER_JS = """
-export default {
-  render({ model, el }) {
-    const moved = (x, y) => { model.set({ place: [x, y] }); model.save_changes(); };
-    const show = makePad(el, model.get("reach"), moved, model.get("label"));
-    const put = () => show(...model.get("place"));
-    async function paint() {
-      const bytes = model.get("picture");
-      if (bytes.byteLength) show(...model.get("place"), await createImageBitmap(new Blob([bytes])));
-    }
-    model.on("change:place", put);
-    model.on("change:picture", paint);
-    put();
-    paint();
-  },
-};
-"""
 
 
 class Pad(anywidget.AnyWidget):
@@ -37,7 +21,7 @@ class Pad(anywidget.AnyWidget):
         label: the pad's name for those who can't see it.
     """
 
-    _esm = asset("pad.js") + RENDER_JS
+    _esm = asset("pad.js") + Path(__file__).with_name("pad.js").read_text(encoding="utf-8")
     place = traitlets.Tuple(traitlets.Float(), traitlets.Float(), default_value=(0.0, 0.0)).tag(sync=True)
     picture = traitlets.Bytes(b"").tag(sync=True)
     label = traitlets.Unicode("Seed plane").tag(sync=True)

@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 from PIL import Image
 
-PICTURE_JS = """
-function makePicture(model, el) {
-  const figure = document.createElement("figure"), words = document.createElement("figcaption");
-  const image = document.createElement("img");
-  figure.style.margin = "0";
-  Object.assign(image.style, { maxWidth: "100%", imageRendering: model.get("crisp") ? "pixelated" : "auto" });
-  if (model.get("width")) image.width = model.get("width");
-  words.setAttribute("role", "status");
-  const describe = () => {
-    image.alt = model.get("alt");
-    words.textContent = model.get("caption");
-  };
-  const paint = () => {
-    const bytes = model.get("value"), old = image.src;
-    image.hidden = !bytes.byteLength;
-    if (bytes.byteLength) image.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-    URL.revokeObjectURL(old);
-  };
-  model.on("change:alt change:caption", describe);
-  model.on("change:value", paint);
-  describe();
-  paint();
-  figure.append(image, words);
-  el.append(figure);
-}
-"""
+PICTURE_JS = Path(__file__).with_name("picture.js").read_text(encoding="utf-8")
 
 
 def png(image: Image.Image) -> bytes:
@@ -73,3 +52,32 @@ class Picture(anywidget.AnyWidget):
         with self.hold_sync():
             self.value = image if isinstance(image, bytes) else png(image)
             self.alt, self.caption = alt, caption
+
+
+class Newest:
+    """A callback that draws what `read()` gives, if that has changed since it last drew.
+
+    JupyterLab can run callbacks side by side. Then one draws for all until the newest value is drawn, and values that
+    have been passed over never are: a fast drag leaves no queue.
+
+    Attributes:
+        drawn: the value that was drawn last.
+    """
+
+    def __init__(self, read: Callable[[], Any], draw: Callable[[Any], None]) -> None:
+        self.read, self.draw, self.drawn, self.drawing = read, draw, object(), threading.Lock()
+
+    def __call__(self, *_) -> None:
+        while self.read() != self.drawn and self.drawing.acquire(blocking=False):
+            try:
+                self.drawn = self.read()
+                self.draw(self.drawn)
+            finally:
+                self.drawing.release()
+
+
+def follow(slider, draw: Callable[[Any], None]) -> None:
+    """Draw the value of a slider (or any control) now, and whenever it moves the newest one."""
+    newest = Newest(lambda: slider.value, draw)
+    newest()
+    slider.observe(newest, "value")

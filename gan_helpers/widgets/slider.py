@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Sequence
 
 import ipywidgets as widgets
@@ -12,7 +11,7 @@ from torch import nn
 
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
-from .picture import Picture
+from .picture import Picture, follow
 
 
 def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), size: int = 256) -> widgets.VBox:
@@ -29,22 +28,15 @@ def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), siz
     net = copy.deepcopy(generator).eval().requires_grad_(False)
     stops = [draw_z(1, net.latent_dim, seed) for seed in seeds]
     slider = widgets.FloatSlider(min=0, max=len(seeds) - 1, step=0.02, description="walk", readout=False)
-    picture, drawing = Picture(width=size, crisp=True), threading.Lock()
+    picture = Picture(width=size, crisp=True)
 
-    def draw(change=None) -> None:
-        drawn = None
-        while slider.value != drawn and drawing.acquire(blocking=False):  # of callbacks side by side, one draws for all
-            try:
-                drawn = slider.value
-                i = min(int(drawn), len(seeds) - 2)
-                image = generate(net, slerp(stops[i], stops[i + 1], drawn - i))  # (1, C, S, S)
-                words = f"{drawn - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
-                picture.show(Image.fromarray(to_hwc(image)[0]), f"Generated image, {words}", words)
-            finally:
-                drawing.release()
+    def draw(place: float) -> None:
+        i = min(int(place), len(seeds) - 2)
+        image = generate(net, slerp(stops[i], stops[i + 1], place - i))  # (1, C, S, S)
+        words = f"{place - i:.0%} of the way from seed {seeds[i]} to seed {seeds[i + 1]}"
+        picture.show(Image.fromarray(to_hwc(image)[0]), f"Generated image, {words}", words)
 
-    draw()
-    slider.observe(draw, "value")
+    follow(slider, draw)
     box = widgets.VBox([slider, picture])
     box.slider, box.picture = slider, picture
     return box

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import copy
+import json
+import math
 import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 
-from .. import data, directions, environment, features, latent
+from .. import data, environment, features, latent
+from ..directions import Probe, activation_pca, attribute_directions, load_directions, principal, save_directions
 from ..errors import CourseError
 from ..files import save_atomically
 from ..generators import class_names, load_generator
 from ..models.blocks import OnePerClass
 from ..plots import grid, to_uint8
+from .expression import Expression, call, import_lines
 
 REACH = 2  # the pad shows the seeds from -2 to 2 both ways
 FRESH = {"amounts": {}, "psi": 1.0}
-SETS = {  # letter in the code: what the sliders are called, and the line that makes them
-    "P": ("first layer", "P = principal(generator)"),
-    "A": ("activations", "A = activation_pca(generator)"),
-    "T": ("attributes", 'T = attribute_directions(generator, Probe.fit(data.load("{data}", {size}, {channels})))'),
-    "S": ("saved", 'S = load_directions("{file}", generator.latent_dim)'),
+NONE = Expression({}, "{}")  # no directions
+SETS = {  # of directions, by their letter in the code: what the sliders are called, and what finds them
+    "P": ("first layer", lambda e: call(principal, e.generator)),
+    "A": ("activations", lambda e: call(activation_pca, e.generator)),
+    "T": ("attributes", lambda e: call(attribute_directions, e.generator, call(Probe.fit, e.images))),
+    "S": ("saved", lambda e: call(load_directions, e.saved.as_posix(), e.net.latent_dim) if e.saved.exists() else NONE),
 }
 
 
-@dataclass(frozen=True)
-class Point:
-    """A latent vector z (1, latent_dim), and the Python expression that makes it."""
+def key(letter: str, name: int | str) -> str:
+    """A direction in the code: `P[0]`, `T["glasses"]`."""
+    return f"{letter}[{json.dumps(name, ensure_ascii=False)}]"
 
-    z: Tensor
-    code: str
+
+def label(key: str) -> str:
+    """What a direction's slider is called: `P[0]` is 'first layer 1', `T["glasses"]` is 'glasses'."""
+    name = json.loads(key[2:-1])
+    return name if isinstance(name, str) else f"{SETS[key[0]][0]} {name + 1}"
 
 
 @dataclass(frozen=True)
@@ -47,9 +56,9 @@ class View:
         base: where z starts: on the seed plane ("seeds"), on the path of `keys` ("path") or at A - B + C ("sum").
         seed, x, y: the middle of the seed plane, and the place on it, from -2 to 2.
         amounts: how far along which direction, by its name in the code, for example {"P[0]": 1.5}.
-        psi: truncation, 0 to 1.
+        psi: truncation: 1 leaves z as it is, see `latent.truncate`.
         keys, t, spherical, loop: the path's keyframes, the place on it (0 to 1), arc or line, and whether it returns.
-        groups: the picked points A, B and C.
+        groups: the picked latents A, B and C.
         label, other, mix: the class of a conditional generator, and how far it is mixed into another.
     """
 
@@ -59,11 +68,11 @@ class View:
     y: float = 0.0
     amounts: Mapping[str, float] = field(default_factory=dict)
     psi: float = 1.0
-    keys: tuple[Point, ...] = ()
+    keys: tuple[Expression, ...] = ()
     t: float = 0.0
     spherical: bool = True
     loop: bool = True
-    groups: tuple[tuple[Point, ...], ...] = ((), (), ())
+    groups: tuple[tuple[Expression, ...], ...] = ((), (), ())
     label: int = 0
     other: int = 0
     mix: float = 0.0
@@ -71,6 +80,10 @@ class View:
 
 class Explorer:
     """A generator in the hand. The widgets only call this; it can be used and tested without them.
+
+    Attributes:
+        view: where it stands.   past: the views before.
+        note: what this explorer has to do without, or "".
 
     Args:
         source: a generator, or whatever `load_generator` takes. A frozen copy is used, so a net may go on training.
@@ -85,58 +98,68 @@ class Explorer:
     def __init__(
         self, source: nn.Module | str | Path, images: data.ImageSet | None = None, folder: str | Path = "explored"
     ) -> None:
-        named = not isinstance(source, nn.Module)
-        net = load_generator(source) if named else copy.deepcopy(source)
-        self.net = net.cpu().float().eval().requires_grad_(False)
-        self.directions = {f"P[{i}]": v for i, v in enumerate(directions.principal(self.net))}
-        self.source = f"load_generator({str(source)!r})" if named else "...  # the generator that you explored"
-        self.class_names = class_names(self.net)
-        self.mixes = not isinstance(self.net, OnePerClass)
-        self.folder, self._images, self._pixels = environment.at_home(folder), images, None
+        if isinstance(source, nn.Module):
+            self.source = Expression(copy.deepcopy(source), "...  # the generator that you explored")
+        else:
+            self.source = call(load_generator, str(source))
+        self.net = self.source.value.cpu().float().eval().requires_grad_(False)
+        self.generator = Expression(self.net, "generator")
+        self.class_names, self.mixes = class_names(self.net), not isinstance(self.net, OnePerClass)
+        self.given, self.folder = images, environment.at_home(folder)
+        self.saved = self.folder / "directions.safetensors"
+        self.directions: dict[str, Tensor] = {}  # (latent_dim,) each, by their names in the code
+        self.found: dict[str, Expression] = {}  # by the letters of SETS
+        self.find("P")
         self.data = images.name if images is not None else getattr(getattr(self.net, "recipe", None), "data", "")
-        self.judge = features.questioner(self.data)
-        self.view, self.past, self.asked = View(), [], None
+        self.judge, self.asked, self.note = None, None, ""
+        try:
+            self.judge = features.questioner(self.data)
+        except CourseError as error:
+            self.note = f"What else the sliders move cannot be told. {error}"
+        self.view, self.past = View(), []
         self.changed, self.lock = ((), 0.0), threading.RLock()
 
     # --- where it stands -------------------------------------------------------------------------------------------
 
-    def base(self) -> Point:
-        """The point that the directions start from."""
+    def base(self) -> Expression:
+        """The latent (1, latent_dim) that the directions start from."""
         v, dim = self.view, self.net.latent_dim
         if v.base == "path" and len(v.keys) > 1:
             at = v.t * (len(v.keys) if v.loop else len(v.keys) - 1)
             leg = min(int(at), len(v.keys) - (1 if v.loop else 2))
-            a, b = v.keys[leg], v.keys[(leg + 1) % len(v.keys)]
-            path, t = latent.slerp if v.spherical else latent.lerp, round(at - leg, 4)
-            return Point(path(a.z, b.z, t), f"{path.__name__}({a.code}, {b.code}, {t:g})")
+            way = latent.slerp if v.spherical else latent.lerp
+            return call(way, v.keys[leg], v.keys[(leg + 1) % len(v.keys)], round(at - leg, 4))
         if v.base == "sum" and v.groups[0]:
-            (a, b, c) = (torch.cat([p.z for p in group]) if group else None for group in v.groups)
-            code = [f"torch.cat([{', '.join(p.code for p in group)}])" if group else "" for group in v.groups]
-            plus, minus = [x for x in (a, c) if x is not None], [b] if b is not None else []
-            added = ", ".join(filter(None, (code[0], code[2])))
-            return Point(latent.arithmetic(plus, minus), f"arithmetic([{added}], [{code[1]}])")
+            a, b, c = ([call(torch.cat, [*group])] if group else [] for group in v.groups)
+            return call(latent.arithmetic, a + c, b)
         if v.x or v.y:
-            return Point(latent.plane(v.x, v.y, dim, v.seed), f"plane({v.x:g}, {v.y:g}, {dim}, {v.seed})")
-        return Point(latent.draw_z(1, dim, v.seed), f"draw_z(1, {dim}, {v.seed})")
+            return call(latent.plane, v.x, v.y, dim, v.seed)
+        return call(latent.draw_z, 1, dim, v.seed)
 
-    def point(self) -> Point:
-        """z as shown: the base, moved along the directions, truncated."""
-        point, amounts = self.base(), {name: a for name, a in self.view.amounts.items() if a}
-        z = point.z + sum(a * self.directions[name] for name, a in amounts.items())
-        code = point.code + "".join(f" {'-' if a < 0 else '+'} {abs(a):g} * {name}" for name, a in amounts.items())
-        if self.view.psi == 1:
-            return Point(z, f"({code})" if amounts else code)
-        return Point(latent.truncate(z, self.view.psi), f"truncate({code}, {self.view.psi:g})")
+    def point(self) -> Expression:
+        """The latent (1, latent_dim) in view: the base, moved along the directions, truncated."""
+        point = self.base()
+        for name, amount in self.view.amounts.items():
+            if amount:
+                steps = f"{abs(amount):g}"
+                z = point.value + math.copysign(float(steps), amount) * self.directions[name]
+                code = f"{point.code} {'-' if amount < 0 else '+'} {steps} * {name}"
+                point = Expression(z, code, point.uses, point.sets | {name[0]})
+        return point if self.view.psi == 1 else call(latent.truncate, point, self.view.psi)
+
+    def drawn(self, z: Expression) -> Expression:
+        """Images (N, C, S, S) in [-1, 1] of latents (N, latent_dim), of the class in view where there are classes."""
+        if self.class_names:
+            return call(latent.generate_class, self.generator, z, self.view.label, self.view.other, self.view.mix)
+        return call(latent.generate, self.generator, z)
 
     def generate(self, z: Tensor) -> Tensor:
         """Images (N, C, S, S) in [-1, 1] of z (N, latent_dim), of the class in view where there are classes."""
-        if self.class_names:
-            return latent.generate_class(self.net, z, self.view.label, self.view.other, self.view.mix)
-        return latent.generate(self.net, z)
+        return self.drawn(Expression(z, "z")).value
 
     def image(self) -> Tensor:
         """The image in view: (1, C, S, S) in [-1, 1]."""
-        return self.generate(self.point().z)
+        return self.drawn(self.point()).value
 
     def sheet(self) -> Image.Image:
         """The 5 x 5 seeds of the pad, as one picture without gaps."""
@@ -158,39 +181,25 @@ class Explorer:
 
     def code(self) -> str:
         """A cell that shows the image in view, from nothing but the course's functions."""
-        v, z = self.view, self.point().code
-        z = z[1:-1] if z.startswith("(") else z
-        makers = [line for letter, (_, line) in SETS.items() if re.search(rf"\b{letter}\[", z)]
-        _, channels, size, _ = self.images.images.shape if "T[" in z else [0] * 4
-        values = {"data": self.data, "size": size, "channels": channels}
-        makers = [line.format(file=(self.folder / "directions.safetensors").as_posix(), **values) for line in makers]
-        picture = f"generate_class(generator, z, {v.label}, {v.other}, {v.mix:g})" if self.class_names else None
-        body = "\n".join([f"generator = {self.source}", *makers, f"z = {z}  # (1, {self.net.latent_dim})",
-                          f"grid({picture or 'generate(generator, z)'}, scale=4)"])  # fmt: skip
-        homes = {
-            "generators": ("load_generator",),
-            "directions": ("Probe", "activation_pca", "attribute_directions", "load_directions", "principal"),
-            "latent": ("arithmetic", "draw_z", "generate", "generate_class", "lerp", "plane", "slerp", "truncate"),
-            "plots": ("grid",),
-        }
-        used = {module: [n for n in names if re.search(rf"\b{n}\b(?=[(.])", body)] for module, names in homes.items()}
-        lines = [f"from gan_helpers.{module} import {', '.join(names)}" for module, names in used.items() if names]
-        first = ["import torch"] * ("torch." in body) + ["from gan_helpers import data"] * ("data.load" in body)
-        return "\n".join([*first, *lines, "", body])
+        point = self.point()
+        images = self.drawn(replace(point, code="z"))
+        named = {"generator": self.source} | {letter: self.found[letter] for letter in SETS if letter in point.sets}
+        uses = images.uses.union({grid}, *(expression.uses for expression in named.values()))
+        body = [f"{name} = {expression.code}" for name, expression in named.items()]
+        body += [f"z = {point.code}  # (1, {self.net.latent_dim})", f"grid({images.code}, scale=4)"]
+        return "\n".join([*import_lines(uses), "", *body])
 
     # --- what changes it -------------------------------------------------------------------------------------------
 
     def change(self, **fields) -> None:
         """Set fields of the view. Changes of the same fields within a second, as of a drag, are undone together."""
         with self.lock:
-            now, before = time.monotonic(), self.view
-            self.view = replace(before, **fields)
-            if self.view == before:
-                self.view = before
+            now, before, after = time.monotonic(), self.view, replace(self.view, **fields)
+            if after == before:
                 return
             if self.changed[0] != tuple(fields) or now - self.changed[1] > 1:
                 self.past = [*self.past[-199:], before]
-            self.changed = (tuple(fields), now)
+            self.view, self.changed = after, (tuple(fields), now)
 
     def move(self, name: str, amount: float) -> None:
         """Set how far the view is along one direction."""
@@ -232,19 +241,17 @@ class Explorer:
 
     # --- directions ------------------------------------------------------------------------------------------------
 
-    @property
-    def images(self) -> data.ImageSet:
+    @cached_property
+    def images(self) -> Expression:
         """The training images.
 
         Raises:
             CourseError: none were given, and none that are at hand are known.
         """
-        if self._images is None:
-            if self.data not in data.EMBEDDED:
-                raise CourseError("The training images are not at hand: explore(generator, images=data.load(…)).")
-            shape = self.generate(torch.zeros(1, self.net.latent_dim)).shape
-            self._images = data.load(self.data, shape[-1], shape[1])
-        return self._images
+        if self.given is None and self.data not in data.EMBEDDED:
+            raise CourseError("The training images are not at hand: explore(generator, images=data.load(…)).")
+        _, channels, size, _ = (self.image() if self.given is None else self.given.images).shape
+        return call(data.load, self.data, size, channels, value=self.given)
 
     def find(self, letter: str) -> list[str]:
         """The names of the directions of a set of SETS, worked out when it is first asked for.
@@ -252,20 +259,12 @@ class Explorer:
         Raises:
             CourseError: attributes without images that have a table, or a damaged file of saved directions.
         """
-        names = [name for name in self.directions if name.startswith(f"{letter}[")]
-        if names:
-            return names
-        found: dict[str, Tensor] = {}
-        if letter == "A":
-            found = {f"A[{i}]": v for i, v in enumerate(directions.activation_pca(self.net))}
-        elif letter == "T":
-            fitted = directions.attribute_directions(self.net, directions.Probe.fit(self.images))
-            found = {f'T["{name}"]': v for name, v in fitted.items()}
-        elif (file := self.folder / "directions.safetensors").exists():
-            kept = directions.load_directions(file, self.net.latent_dim)
-            found = {f'S["{name}"]': v for name, v in kept.items()}
-        self.directions |= found
-        return list(found)
+        if not any(name[0] == letter for name in self.directions):
+            self.found[letter] = SETS[letter][1](self)
+            found = self.found[letter].value  # (latent_dim,) by name, or (K, latent_dim)
+            found = found if isinstance(found, dict) else dict(enumerate(found))
+            self.directions |= {key(letter, name): direction for name, direction in found.items()}
+        return [name for name in self.directions if name[0] == letter]
 
     def moved(self) -> list[tuple[str, str, str, float]]:
         """What the directions have changed in the view's image, by the answers of the set's network, most first.
@@ -279,9 +278,9 @@ class Explorer:
         """
         if self.judge is None:
             raise CourseError("No network that comes with the course answers several questions about such images.")
-        start, psi = replace(self.view, amounts={}), self.view.psi
+        start = replace(self.view, amounts={})
         if self.asked is None or self.asked[0] != start:
-            image = self.generate(latent.truncate(self.base().z, psi))
+            image = self.generate(latent.truncate(self.base().value, start.psi))
             self.asked = (start, self.judge.answers(to_uint8(image)))
         found, words = [], {"False": "no", "True": "yes"}
         for name, after in self.judge.answers(to_uint8(self.image())).items():
@@ -297,16 +296,16 @@ class Explorer:
         Raises:
             CourseError: no slider is moved, or the name is taken or not made of letters, digits, - and spaces.
         """
-        moved = sum(a * self.directions[n] for n, a in self.view.amounts.items())
-        kept, key = self.find("S"), f'S["{name}"]'
+        moved = sum(amount * self.directions[n] for n, amount in self.view.amounts.items())
+        kept = {label(n): self.directions[n] for n in self.find("S")}
         if not isinstance(moved, Tensor) or not moved.norm():
             raise CourseError("Move a slider first: what the sliders make together gets the name.")
-        if not re.fullmatch(r"[\w -]{1,40}", name) or key in kept:
-            raise CourseError(f"'{name}' is taken." if key in kept else "A name is letters, digits, spaces and -.")
-        found = {n: self.directions[n] for n in kept} | {key: moved / moved.norm()}
-        directions.save_directions(self.out("directions.safetensors"), {label(n): v for n, v in found.items()})
-        self.directions |= found
-        return key
+        if not re.fullmatch(r"[\w -]{1,40}", name) or name in kept:
+            raise CourseError(f"'{name}' is taken." if name in kept else "A name is letters, digits, spaces and -.")
+        self.directions[key("S", name)] = moved / moved.norm()
+        save_directions(self.out(self.saved.name), kept | {name: moved / moved.norm()})
+        self.found["S"] = SETS["S"][1](self)
+        return key("S", name)
 
     # --- what it leaves --------------------------------------------------------------------------------------------
 
@@ -329,6 +328,13 @@ class Explorer:
         save_atomically(path, lambda part: picture.save(part, pnginfo=text))
         return path
 
+    @cached_property
+    def pixels(self) -> Tensor:
+        """The training images, averaged down to 16 x 16: one in each row."""
+        stored = self.images.value.images
+        parts = (torch.from_numpy(stored[i : i + 2048].copy()) for i in range(0, len(stored), 2048))
+        return torch.cat([Probe.pixels(part, 16) for part in parts])
+
     def nearest(self, count: int = 6) -> tuple[Tensor, Tensor]:
         """The training images most like the one in view, the nearest first, and how far off they are.
 
@@ -337,16 +343,6 @@ class Explorer:
         Returns:
             Images uint8 (count, C, S, S) and distances (count,).
         """
-        if self._pixels is None:
-            stored = self.images.images
-            parts = [torch.from_numpy(stored[i : i + 2048].copy()) for i in range(0, len(stored), 2048)]
-            self._pixels = torch.cat([directions.Probe.pixels(part, 16) for part in parts])
-        away = (self._pixels - directions.Probe.pixels(self.image(), 16)).square().mean(1).sqrt() * 127.5
+        away = (self.pixels - Probe.pixels(self.image(), 16)).square().mean(1).sqrt() * 127.5
         distances, rows = away.topk(min(count, len(away)), largest=False)
-        return torch.from_numpy(self.images.images[rows.numpy()].copy()), distances
-
-
-def label(name: str) -> str:
-    """What a direction's slider is called: `P[0]` is 'direction 1', `T["glasses"]` is 'glasses'."""
-    inside = name[2:-1]
-    return inside.strip('"') if '"' in inside else f"{SETS[name[0]][0]} {int(inside) + 1}"
+        return torch.from_numpy(self.images.value.images[rows.numpy()].copy()), distances

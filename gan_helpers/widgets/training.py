@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import time
 from pathlib import Path
@@ -13,11 +14,11 @@ from PIL import Image, ImageDraw
 from ..callbacks import Callback
 from ..environment import at_home
 from ..errors import CourseError
-from ..frames import fixed_noise, frame_files, frames
+from ..frames import fixed_noise, frame_files
 from ..latent import generate
 from ..plots import curves, grid
 from ..training import COLUMNS, Trainer
-from .picture import Picture, figure_png
+from .picture import Picture, figure_png, follow
 
 
 def clock(seconds: float) -> str:
@@ -85,30 +86,28 @@ def scrub(folder: str | Path, size: int = 420) -> widgets.HBox:
         CourseError: the folder holds no frames or no history.
     """
     folder = at_home(folder)
-    steps = [int(path.stem) for path in frame_files(folder)]
-    if not steps or not (folder / "history.csv").exists():
+    images = {}  # by step
+    for path in frame_files(folder):
+        with contextlib.suppress(OSError):
+            images[int(path.stem)] = Image.open(path).convert("RGB")
+    if not images or not (folder / "history.csv").exists():
         raise CourseError(f"{folder} is no run folder with frames and a history.")
-    images = frames(folder)
+    steps = list(images)
     table = np.genfromtxt(folder / "history.csv", delimiter=",", names=True, ndmin=1)
     figure = curves({name: table[name].tolist() for name in COLUMNS})
-    figure.set_size_inches(size / 60, size / 100)
-    file = io.BytesIO()
-    figure.savefig(file, dpi=100)
-    base = Image.open(file).convert("RGB")
-    to_pixels = [axes.transData for axes in figure.axes]
-
+    figure.set_size_inches(size / 48, size / 80)
+    base, axes = Image.open(io.BytesIO(figure_png(figure))).convert("RGB"), figure.axes[0]
     slider = widgets.IntSlider(min=0, max=len(steps) - 1, value=len(steps) - 1, description="frame", readout=False)
     picture, curve = Picture(width=size, crisp=True), Picture()
 
-    def draw(change=None) -> None:
-        image, x = base.copy(), to_pixels[0].transform((steps[slider.value], 0))[0]
-        ImageDraw.Draw(image).line([(x, 0), (x, image.height)], fill=(0, 0, 0), width=2)
-        step = f"step {steps[slider.value]:,}"
-        picture.show(images[slider.value], f"Generated images at {step}", step)
-        curve.show(image, f"Curves of the losses with a mark at {step}")
+    def draw(i: int) -> None:
+        marked, step = base.copy(), f"step {steps[i]:,}"
+        x = axes.transData.transform((steps[i], 0))[0] / figure.bbox.width * base.width
+        ImageDraw.Draw(marked).line([(x, 0), (x, base.height)], fill="black", width=2)
+        picture.show(images[steps[i]], f"Generated images at {step}", step)
+        curve.show(marked, f"Curves of the losses with a mark at {step}")
 
-    draw()
-    slider.observe(draw, "value")
+    follow(slider, draw)
     box = widgets.HBox([widgets.VBox([slider, picture]), curve])
     box.slider, box.picture, box.curve = slider, picture, curve
     return box
