@@ -20,9 +20,6 @@ def draw_z(n: int, latent_dim: int, seed: int = 0) -> Tensor:
     return torch.stack([torch.randn(latent_dim, generator=source) for source in sources])
 
 
-# --- images of latents ----------------------------------------------------------------------------------------------
-
-
 def generate(
     generator: nn.Module, z: Tensor, labels: Tensor | None = None, batch: int = 256, each: Callable | None = None
 ) -> Tensor:
@@ -31,7 +28,7 @@ def generate(
     BatchNorm uses its running statistics, so no image depends on its batch-mates (soumith/dcgan.torch#19).
 
     Args:
-        labels: classes (N,) for a conditional generator; by default each class in turn: 0, 1, 2, …
+        labels: classes (N,), for conditional generators; by default each class in turn: 0, 1, 2, …
         each: applied to every batch of images: with `plots.to_uint8` 50,000 images need a quarter of the memory.
     """
     parameter = next(generator.parameters())
@@ -67,25 +64,19 @@ def generate_class(generator: nn.Module, z: Tensor, label: int, other: int = 0, 
             hook.remove()
 
 
-# --- between latents ------------------------------------------------------------------------------------------------
-
-
 def lerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
-    """The straight line a + (b - a) t. a, b (…, latent_dim); t in [0, 1], a number or (…, 1).
-
-    Half-way between two latents it is shorter than either, by about √2: nearer to the mean than any z that was drawn.
-    """
+    """The straight line a + (b - a) t, with a, b (…, latent_dim) and t in [0, 1], a number or (…, 1)."""
     return a + (b - a) * t
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor | float) -> Tensor:
     """The arc (sin((1 - t) ω) a + sin(t ω) b) / sin ω, with the angle ω between a and b; arguments as for `lerp`.
 
-    It keeps the length of what it leads through (Shoemake 1985; White 2016, arXiv:1609.04468). Where a and b are
-    (nearly) parallel it is the line.
+    Half-way a line is shorter than its ends by about √2, as no z is that was drawn; the arc is not. Shoemake 1985;
+    White 2016, arXiv:1609.04468. Where a and b are (nearly) parallel it is the line.
     """
-    cosine = (a * b).sum(-1, keepdim=True) / (a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True))
-    angle = torch.acos(cosine.clamp(-1, 1))
+    lengths = a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
+    angle = torch.acos(((a * b).sum(-1, keepdim=True) / lengths.clamp_min(1e-12)).clamp(-1, 1))
     sine = torch.sin(angle)
     arc = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine.clamp_min(1e-12)
     return torch.where(sine < 1e-4, lerp(a, b, t), arc)
@@ -107,11 +98,8 @@ def plane(x: float, y: float, latent_dim: int, seed: int = 0) -> Tensor:
     return mixed / squares**0.5
 
 
-# --- changed latents ------------------------------------------------------------------------------------------------
-
-
 def truncate(z: Tensor, psi: float) -> Tensor:
-    """ψ z: nearer to the mean of all latents, 0, for ψ below 1 (safer, more alike), further away above (bolder, stranger).
+    """ψ z, nearer to the mean of all latents, 0, for ψ < 1: safer and more alike; further away for ψ > 1: stranger.
 
     The truncation trick of Karras et al. 2019, arXiv:1812.04948, on z itself. ψ = 1 changes nothing, 0 is one image.
     """
@@ -129,9 +117,6 @@ def arithmetic(plus: Sequence[Tensor], minus: Sequence[Tensor] = ()) -> Tensor:
     return (total * (total.numel() ** 0.5 / length) if length > 1e-6 else torch.zeros_like(total))[None]
 
 
-# --- paths ----------------------------------------------------------------------------------------------------------
-
-
 def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -> Tensor:
     """From key (K, latent_dim) to key in equal steps: (frames, latent_dim).
 
@@ -142,9 +127,7 @@ def walk(keys: Tensor, frames: int, path: Callable = slerp, loop: bool = True) -
         CourseError: fewer than two keys, or fewer frames than keys.
     """
     if not 2 <= len(keys) <= frames:
-        raise CourseError(
-            f"A walk needs at least two keys (seeds) and as many frames as keys; got {len(keys)} and {frames}."
-        )
+        raise CourseError(f"A walk needs two keys (seeds) or more, and as many frames; got {len(keys)} and {frames}.")
     legs, steps = (len(keys), frames) if loop else (len(keys) - 1, frames - 1)
     place = torch.arange(frames) * (legs / steps)  # 2.5: half-way from key 2 to key 3
     leg = place.long().clamp_max(legs - 1)

@@ -71,7 +71,8 @@ def test_size_is_kept_at_the_same_pace(tmp_path):
 def test_swing_has_no_seam():
     z = latent.swing(latent.draw_z(2, 6), torch.eye(6)[1], 40, 2.0)
     steps = (z - z.roll(1, 0)).norm(dim=-1)
-    assert z.shape == (40, 2, 6) and torch.equal(z[0], latent.draw_z(2, 6)) and steps.max() < 0.33
+    assert z.shape == (40, 2, 6) and torch.equal(z[0], latent.draw_z(2, 6))
+    assert steps.max() <= 2 * 2 * torch.pi / 40  # a sine of reach 2 in 40 frames is nowhere steeper
     assert (z[:, 0, 1] - z[0, 0, 1]).abs().max() == pytest.approx(2)
 
 

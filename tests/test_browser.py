@@ -1,7 +1,5 @@
 """Widgets and pictures as a person has them: in JupyterLab, in a browser, by mouse and by keyboard."""
 
-import statistics
-import time
 from pathlib import Path
 
 import jupytext
@@ -27,7 +25,7 @@ SHOW = 'from gan_helpers.plots import show\n\nshow("two.gif", "Red, then blue.",
 CHANGED = "([image, source]) => image.src !== source && image.complete && image.naturalWidth"
 
 
-def test_slider_and_picture(tmp_path: Path, record_property) -> None:
+def test_slider_and_picture(tmp_path: Path) -> None:
     red, blue = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
     red.save(tmp_path / "two.gif", save_all=True, append_images=[blue], duration=100, loop=0)
     cells = [nbformat.v4.new_code_cell(source) for source in (SLIDER, SHOW)]
@@ -47,12 +45,11 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
         assert "from seed 0 to seed 1" in picture.get_attribute("alt")
         assert handle.get_attribute("role") == "slider" or "ui-slider-handle" in handle.get_attribute("class")
 
-        def act(action) -> float:
-            """Seconds until the image has changed."""
-            source, began = picture.get_attribute("src"), time.perf_counter()
+        def act(action) -> None:
+            """Do something, and wait until the image has changed."""
+            source = picture.get_attribute("src")
             action()
-            page.wait_for_function(CHANGED, arg=[picture.element_handle(), source], polling=5, timeout=10_000)
-            return time.perf_counter() - began
+            page.wait_for_function(CHANGED, arg=[picture.element_handle(), source])
 
         knob, track = handle.bounding_box(), page.locator(".widget-slider").locator(TRACK).bounding_box()
         y = knob["y"] + knob["height"] / 2
@@ -66,9 +63,9 @@ def test_slider_and_picture(tmp_path: Path, record_property) -> None:
         handle.focus()
         act(lambda: page.keyboard.press("End"))
         caption.filter(has_text="100% of the way from seed 1 to seed 2").wait_for()
-        seconds = statistics.median(act(lambda: page.keyboard.press("ArrowLeft")) for _ in range(7))
-        record_property("milliseconds_from_key_to_image", round(1000 * seconds))
-        assert seconds < 0.5
+        for _ in range(3):
+            act(lambda: page.keyboard.press("ArrowLeft"))
+        caption.filter(has_text="94% of the way from seed 1 to seed 2").wait_for()
         act(lambda: page.keyboard.press("Home"))
         caption.filter(has_text="0% of the way from seed 0").wait_for()
         assert pixels(picture) == start

@@ -1,8 +1,5 @@
 """The explorer in JupyterLab and the exported page from disk, as a person has them: dragged, keyed, and offline."""
 
-import statistics
-import time
-
 import nbformat
 import numpy as np
 import pytest
@@ -38,7 +35,7 @@ def drag(sheet, box, way):
     sheet.mouse.up()
 
 
-def test_explorer_in_jupyterlab(tmp_path, record_property):
+def test_explorer_in_jupyterlab(tmp_path):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     cells = [nbformat.v4.new_code_cell(NETS)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "explore.ipynb")
@@ -51,12 +48,11 @@ def test_explorer_in_jupyterlab(tmp_path, record_property):
         assert picture.evaluate("e => [e.width, getComputedStyle(e).imageRendering]") == [200, "pixelated"]
         sheet.wait_for_function("e => e.alt.includes('seed 0')", arg=picture.element_handle())
 
-        def act(action) -> float:
-            """Seconds until the image has changed."""
-            source, began = picture.get_attribute("src"), time.perf_counter()
+        def act(action) -> None:
+            """Do something, and wait until the image has changed."""
+            source = picture.get_attribute("src")
             action()
-            sheet.wait_for_function(CHANGED, arg=[picture.element_handle(), source], polling=5, timeout=20_000)
-            return time.perf_counter() - began
+            sheet.wait_for_function(CHANGED, arg=[picture.element_handle(), source])
 
         handle = sheet.locator(".gan-explorer .widget-slider:visible").filter(has_text="first layer 1")
         knob = handle.locator(HANDLE)
@@ -65,9 +61,8 @@ def test_explorer_in_jupyterlab(tmp_path, record_property):
         words.filter(has_text="first layer 1 +3").wait_for()
         assert pixels(picture) != start
         knob.focus()
-        seconds = [act(lambda key=key: sheet.keyboard.press(key)) for key in ["ArrowLeft", "ArrowRight"] * 5]
-        record_property("milliseconds_from_key_to_image", round(1000 * statistics.median(seconds)))
-        assert statistics.median(seconds) < 0.5
+        act(lambda: sheet.keyboard.press("ArrowLeft"))
+        act(lambda: sheet.keyboard.press("ArrowRight"))
 
         act(lambda: sheet.get_by_role("button", name="Reset").click())
         words.filter(has_text="seed 0 ·").wait_for()
@@ -187,7 +182,7 @@ ONE_NET = {name for name in generators.shipped() if recipes.get(name).labels != 
 
 
 @pytest.mark.parametrize("name", ["every layer", "dcgan-faces", *long(*sorted(ONE_NET - {"dcgan-faces"}))])
-def test_the_page_draws_what_pytorch_draws(name, tmp_path, record_property):
+def test_the_page_draws_what_pytorch_draws(name, tmp_path):
     net = every_layer() if name == "every layer" else generators.load_generator(name)
     path = page.export_page(net, tmp_path / "page.html", name)
     z = 1.5 * latent.draw_z(4, net.latent_dim, 3)
@@ -203,8 +198,6 @@ def test_the_page_draws_what_pytorch_draws(name, tmp_path, record_property):
         seed = round(float(sheet.locator("#status").inner_text().split()[1].rstrip(",")))
         shown = np.array(sheet.evaluate("[...explorer.latent()]"))
         assert np.allclose(shown, latent.draw_z(1, net.latent_dim, seed)[0], atol=1e-6)
-    record_property("milliseconds_a_frame", round(min(d["ms"] for d in drawn)))
-    record_property("bytes", path.stat().st_size)
 
 
 def test_the_page_is_moved_by_mouse_and_keys_with_the_network_off(tmp_path):

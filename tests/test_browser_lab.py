@@ -1,20 +1,21 @@
-"""The laboratory as a person has it: played, slowed, scrubbed, by mouse and by keyboard, at its pace."""
+"""The laboratory as a person has it: played, paused, scrubbed, by mouse and by keyboard."""
 
 from pathlib import Path
 
 import nbformat
 from browser import HANDLE, lab, open_notebook, pixels, run_all
 
-FRAMES = """(image, seconds) => new Promise(done => {
-    let count = 0
-    const watch = new MutationObserver(() => count++)
+FRAMES = """(image, count) => new Promise(done => {
+    const watch = new MutationObserver(() => {
+        count -= 1
+        if (count === 0) done(watch.disconnect())
+    })
     watch.observe(image, {attributes: true, attributeFilter: ['src']})
-    setTimeout(() => { watch.disconnect(); done(count / seconds) }, 1000 * seconds)
-})"""
+})"""  # as many new pictures, in place
 STEP = "e => Number(e.innerText.match(/step ([0-9,]+)/)[1].replace(',', ''))"
 
 
-def test_lab(tmp_path: Path, record_property) -> None:
+def test_lab(tmp_path: Path) -> None:
     cells = [nbformat.v4.new_code_cell("from gan_helpers.course.widgets import Lab\n\nLab('ring')")]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "lab.ipynb")
@@ -37,12 +38,7 @@ def test_lab(tmp_path: Path, record_property) -> None:
         page.keyboard.press("Space")
         page.get_by_role("button", name="Pause").wait_for()
         page.wait_for_function("e => Number(e.innerText.match(/step ([0-9]+)/)[1]) > 10", arg=caption.element_handle())
-        rate = picture.evaluate(FRAMES, 4)
-        record_property("frames_a_second", round(rate, 1))
-        print(f"{rate:.1f} frames a second")
-        assert (
-            rate > 1
-        )  # 20 and more are for two idle cores; test_lab.py holds the processor time a frame takes to that
+        picture.evaluate(FRAMES, 5)
         page.keyboard.press("Space")
         page.get_by_role("button", name="Play").wait_for()
 

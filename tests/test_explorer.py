@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gan_helpers import data, latent, plots
+from gan_helpers import data, features, latent, page, plots
 from gan_helpers.errors import CourseError
 from gan_helpers.models import auxiliary
 from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
 from gan_helpers.plots import to_hwc
 from gan_helpers.widgets import explore
+from gan_helpers.widgets.expression import Expression, call, import_lines
 from gan_helpers.widgets.state import Explorer
 
 
@@ -101,6 +102,43 @@ def test_the_code_makes_what_is_shown_and_undo_goes_all_the_way_back(net, tmp_pa
     while e.past:
         e.undo()
     assert shown(e).tobytes() == to_hwc(e.generate(latent.draw_z(1, 6, 0)))[0].tobytes()
+
+
+def test_value_and_code_are_rounded_alike_and_bring_their_imports():
+    made = call(torch.cat, [call(latent.lerp, call(latent.draw_z, 1, 6, 5), Expression(2.0, "2.0"), 1 / 3)])
+    assert made.code == "torch.cat([lerp(draw_z(1, 6, 5), 2.0, 0.333333)])"
+    assert import_lines(made.uses) == ["import torch", "from gan_helpers.latent import draw_z, lerp"]
+    scope = {}
+    exec("\n".join([*import_lines(made.uses), f"again = {made.code}"]), scope)
+    assert made.value.equal(scope["again"])
+
+
+def test_every_number_of_the_view_is_in_its_code(tmp_path):
+    e = Explorer(G, folder=tmp_path)
+    e.change(x=0.123456789, y=-1 / 3, psi=2 / 3, amounts={"P[0]": 0.1 + 0.2, "P[1]": -1 / 7})
+    assert "0.3 * P[0] - 0.142857 * P[1]" in e.code() and (run_code(e) == shown(e)).all()
+
+
+def test_a_view_with_another_keyframe_is_another_view(tmp_path):
+    e = Explorer(G, folder=tmp_path)
+    for seed in (1, 2):
+        e.change(keys=(call(latent.draw_z, 1, 6, seed),))
+    assert len(e.past) == 1 and e.view.keys[0].code == "draw_z(1, 6, 2)"
+
+
+def test_where_the_network_is_missing_the_explorer_opens_and_says_so_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "shipped", dict)
+    box = explore(G, data.ImageSet(SET.images, "faces"), tmp_path)
+    assert "faces-net is missing" in box.view.message.value and "what else moved" not in box.controls
+    box.controls["New seed"].click()
+    assert not box.view.message.value
+    assert not explore(G, SET, tmp_path).view.message.value  # for which there never was one
+
+
+def test_truncation_goes_as_far_everywhere(tmp_path):
+    psi = explore(G, folder=tmp_path).controls["psi"]
+    text = page.export_page(G, tmp_path / "a.html", "a").read_text(encoding="utf-8")
+    assert (psi.min, psi.max) == (0, page.PSI) and f'"psi": {page.PSI}' in text
 
 
 def test_keyframes_are_the_images_they_were_made_of(tmp_path):

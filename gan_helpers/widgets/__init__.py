@@ -1,4 +1,10 @@
-"""Widgets that put a generator in one's hands. They work with ipywidgets 7.7.1 (Colab's) and 8."""
+"""Widgets that put a generator in one's hands, in JupyterLab, VS Code and Colab, with ipywidgets 7.7.1 (Colab's) and 8.
+
+`explore` is the latent explorer: what it does is in `state` and works without widgets, what one sees is in `explorer`,
+and `expression` keeps the code for what is seen. `latent_slider` walks from seed to seed. `LiveView` shows a run while
+it trains, `scrub` when it has. They are made of `Picture`, an image with words, and `Pad`, a place in two dimensions,
+whose drawing is JavaScript in the files beside; `picture.Newest` is what keeps a fast drag from leaving a queue.
+"""
 
 from .explorer import explore
 from .pad import Pad

@@ -52,16 +52,11 @@ class ExplorerView:
         self.picture, self.message = Picture(width=size, crisp=True), widgets.HTML(html.escape(explorer.note))
         self.picture.add_class("gan-view")
         self.message.add_class("gan-say")
-        panels = {
-            "Directions": Directions(self),
-            "Seeds": self.seeds(),
-            "Path": self.path(),
-            "Arithmetic": self.arithmetic(),
-            "Class": self.classes() if explorer.class_names else None,
-            "Nearest": self.nearest(),
-            "Code": self.code(),
-        }
-        panels = {title: panel for title, panel in panels.items() if panel}
+        panels = {"Directions": Directions(self), "Seeds": self.seeds(), "Path": self.path()}
+        panels["Arithmetic"] = self.arithmetic()
+        if explorer.class_names:
+            panels["Class"] = self.classes()
+        panels |= {"Nearest": self.nearest(), "Code": self.code()}
         tabs = widgets.Tab(list(panels.values()), layout=widgets.Layout(flex="1 1 430px", max_width="640px"))
         for i, title in enumerate(panels):
             tabs.set_title(i, title)
@@ -144,16 +139,11 @@ class ExplorerView:
         seed = widgets.BoundedIntText(min=0, max=2**32 - 1, description="seed", layout=widgets.Layout(width="190px"))
         new_seed = self.button("New seed", lambda: e.change(**AT_SEED, seed=(e.view.seed + 1) % 2**32), "the next seed")
         psi = widgets.FloatSlider(min=0, max=PSI, step=0.05, description="truncation")
-        buttons = [
-            self.button("Reset", e.reset, "directions, truncation and place as at the start"),
-            self.button("Undo", e.undo, "take back the last change"),
-            self.button("Snapshot", lambda: f"Saved {e.snapshot()}", "keep the image as a PNG"),
-        ]
-        return [
-            widgets.HBox([self.field("seed", seed, **AT_SEED), new_seed]),
-            self.field("psi", psi),
-            widgets.HBox(buttons),
-        ]
+        reset = self.button("Reset", e.reset, "directions, truncation and place as at the start")
+        undo = self.button("Undo", e.undo, "take back the last change")
+        keep = self.button("Snapshot", lambda: f"Saved {e.snapshot()}", "keep the image as a PNG")
+        above, below = widgets.HBox([self.field("seed", seed, **AT_SEED), new_seed]), widgets.HBox([reset, undo, keep])
+        return [above, self.field("psi", psi), below]
 
     def meter(self) -> list:
         """What else the sliders moved, by a network's answers about the image; nothing where no network fits."""
@@ -185,24 +175,17 @@ class ExplorerView:
     def seeds(self):
         e = self.explorer
         hint = "Drag, or use the arrow keys. In the middle is the seed; to the right the next, below a hundred further."
-        pad = self.bind(
-            "pad",
-            Pad(reach=REACH),
-            lambda: (e.view.x, e.view.y),
-            lambda at: e.change(base="seeds", x=at[0], y=at[1]),
-            "place",
-        )
+        pad, reach = Pad(reach=REACH), {"min": -REACH, "max": REACH, "step": 0.01}
+        x = self.field("x", widgets.FloatSlider(description="across", **reach), base="seeds")
+        y = self.field("y", widgets.FloatSlider(description="down", **reach), base="seeds")
 
-        def tiles() -> tuple:
-            """What the tiles depend on."""
-            return e.view.seed, e.view.label, e.view.other, e.view.mix
+        def go(place: tuple[float, float]) -> None:
+            e.change(base="seeds", x=place[0], y=place[1])
 
-        self.syncs.append(Newest(tiles, lambda _: pad.show(e.sheet())))
-        sliders = [
-            self.field(name, widgets.FloatSlider(min=-REACH, max=REACH, step=0.01, description=words), base="seeds")
-            for name, words in {"x": "across", "y": "down"}.items()
-        ]
-        return widgets.VBox([widgets.HTML(hint), pad, *sliders])
+        self.bind("pad", pad, lambda: (e.view.x, e.view.y), go, "place")
+        shown = Newest(lambda: (e.view.seed, e.view.label, e.view.other, e.view.mix), lambda _: pad.show(e.sheet()))
+        self.syncs.append(shown)
+        return widgets.VBox([widgets.HTML(hint), pad, x, y])
 
     def path(self):
         e = self.explorer
@@ -232,16 +215,10 @@ class ExplorerView:
 
         add = self.button("Add keyframe", e.add_key, "the view becomes the path's next stop")
         clear = self.button("Clear path", lambda: e.change(keys=(), base="seeds"))
-        return widgets.VBox(
-            [
-                widgets.HBox([add, clear]),
-                self.strip("keyframes", lambda: e.view.keys),
-                widgets.HBox([play, slider]),
-                self.field("spherical", ways),
-                self.field("loop", loop),
-                widgets.HBox([suffix, self.button("Export", export, "the whole path as an animation"), bar]),
-            ]
-        )
+        save = self.button("Export", export, "the whole path as an animation")
+        rows = [widgets.HBox([add, clear]), self.strip("keyframes", lambda: e.view.keys), widgets.HBox([play, slider])]
+        rows += [self.field("spherical", ways), self.field("loop", loop), widgets.HBox([suffix, save, bar])]
+        return widgets.VBox(rows)
 
     def arithmetic(self):
         e = self.explorer
@@ -294,9 +271,8 @@ class Directions(widgets.VBox):
 
     def __init__(self, view: ExplorerView) -> None:
         self.explorer, self.shown = view.explorer, []
-        self.which = widgets.Dropdown(
-            options=[(title, key) for key, (title, _) in SETS.items()], description="found in"
-        )
+        sets = [(title, letter) for letter, (title, _) in SETS.items()]
+        self.which = widgets.Dropdown(options=sets, description="found in")
         self.start = widgets.IntSlider(min=0, max=0, description="from")
         self.hint = widgets.HTML()
         look = {"layout": {"width": "98%"}, "style": {"description_width": "110px"}, "readout_format": ".1f"}
@@ -346,10 +322,7 @@ class Directions(widgets.VBox):
 
 
 def explore(
-    source: nn.Module | str | Path,
-    images: ImageSet | None = None,
-    folder: str | Path = "explored",
-    size: int = 320,
+    source: nn.Module | str | Path, images: ImageSet | None = None, folder: str | Path = "explored", size: int = 320
 ) -> widgets.VBox:
     """The latent explorer: directions, seed plane, path, arithmetic, classes, nearest training images, code.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 from PIL import Image
 
-from ...widgets.picture import Picture, figure_png, png
+from ...widgets.picture import Picture, figure_png, follow, png
 
 
 def flipbook(pictures: Sequence, captions: Sequence[str], description: str, start: int = 0) -> widgets.VBox:
@@ -25,11 +25,7 @@ def flipbook(pictures: Sequence, captions: Sequence[str], description: str, star
     slider.layout.width = "420px"
     picture = Picture()
 
-    def draw(change=None) -> None:
-        picture.show(shown[slider.value], captions[slider.value], captions[slider.value])
-
-    draw()
-    slider.observe(draw, "value")
+    follow(slider, lambda page: picture.show(shown[page], captions[page], captions[page]))
     box = widgets.VBox([slider, picture])
     box.slider, box.picture = slider, picture
     return box

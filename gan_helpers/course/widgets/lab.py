@@ -19,7 +19,7 @@ from PIL import Image, ImageColor, ImageDraw
 from ...animate import animate
 from ...errors import CourseError
 from ...plots import BLUE, ORANGE, grid
-from ...widgets.picture import PICTURE_JS, Picture
+from ...widgets.picture import PICTURE_JS, Newest, Picture
 from ..toy import LOSSES, SHAPES, VIEW, Frame, Loss, Shape, ToyGAN, drawing
 
 SIZE, BANDS = 400, 20  # pixels of a picture's side; colours of D's field
@@ -139,24 +139,7 @@ SKETCH = """\
 ....#....#....
 ......##......"""
 SPEEDS = {"slow: 1 step a frame": (1, 250), "5 steps a frame": (5, 30), "20 steps a frame": (20, 30)}  # steps, ms
-CLOCK_JS = """
-const AHEAD = 2;  // ticks on their way at a time: the kernel works on one while the answer to the other travels
-function initialize({ model }) {
-  let run = 0;
-  function tick(mine) {
-    if (mine === run && model.get("playing")) model.send({ run, sent: performance.now() });
-  }
-  model.on("change:playing", () => {
-    run += 1;
-    for (let k = 0; k < AHEAD; k++) setTimeout(tick, k * model.get("interval"), run);
-  });
-  model.on("change:answered", () => {
-    const { run: mine, sent } = model.get("answered");
-    setTimeout(tick, sent + AHEAD * model.get("interval") - performance.now(), mine);
-  });
-}
-export default { initialize, render: ({ model, el }) => makePicture(model, el) };
-"""
+CLOCK_JS = Path(__file__).with_name("clock.js").read_text(encoding="utf-8")
 
 
 class Screen(Picture):
@@ -212,6 +195,7 @@ class Lab(widgets.VBox):
 
         for control in (self.data, self.loss, self.seed, self.text):
             control.observe(self.restart, "value")
+        self.show = Newest(lambda: (self.gan, self.moment().step), self.draw)
         self.time.observe(self.show, "value")
         self.play.observe(self.switch, "value")
         self.speed.observe(self.switch, "value")
@@ -280,10 +264,14 @@ class Lab(widgets.VBox):
         else:
             self.show()
 
-    def show(self, change=None) -> None:
-        """Show the frame at which the time slider stands, and say what is on it."""
-        gan, frames = self.gan, self.gan.frames
-        frame = frames[round(self.time.value / STOPS * (len(frames) - 1))]
+    def moment(self) -> Frame:
+        """The frame at which the time slider stands."""
+        frames = [*self.gan.frames]
+        return frames[round(self.time.value / STOPS * (len(frames) - 1))]
+
+    def draw(self, _) -> None:
+        """Draw that frame, and say what is on it."""
+        gan, frame = self.gan, self.moment()
         words = describe(frame, gan.shape)
         self.said.value = ""
         self.screen.show(render(gan, frame), words, words)
