@@ -106,8 +106,8 @@ def test_the_code_makes_what_is_shown_and_undo_goes_all_the_way_back(net, tmp_pa
 
 def test_value_and_code_are_rounded_alike_and_bring_their_imports():
     made = call(torch.cat, [call(latent.lerp, call(latent.draw_z, 1, 6, 5), Expression(2.0, "2.0"), 1 / 3)])
-    assert made.code == "torch.cat([lerp(draw_z(1, 6, 5), 2.0, 0.333333)])"
-    assert import_lines(made.uses) == ["import torch", "from gan_helpers.latent import draw_z, lerp"]
+    assert made.code == "torch.cat([latent.lerp(latent.draw_z(1, 6, 5), 2.0, 0.333333)])"
+    assert import_lines(made.uses) == ["import torch", "from gan_helpers import latent"]
     scope = {}
     exec("\n".join([*import_lines(made.uses), f"again = {made.code}"]), scope)
     assert made.value.equal(scope["again"])
@@ -123,7 +123,7 @@ def test_a_view_with_another_keyframe_is_another_view(tmp_path):
     e = Explorer(G, folder=tmp_path)
     for seed in (1, 2):
         e.change(keys=(call(latent.draw_z, 1, 6, seed),))
-    assert len(e.past) == 1 and e.view.keys[0].code == "draw_z(1, 6, 2)"
+    assert len(e.past) == 1 and e.view.keys[0].code == "latent.draw_z(1, 6, 2)"
 
 
 def test_where_the_network_is_missing_the_explorer_opens_and_says_so_once(tmp_path, monkeypatch):

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-WITH_MODULE = {"torch": "import torch", "gan_helpers.data": "from gan_helpers import data"}  # torch.cat, data.load
-
 
 @dataclass(frozen=True, eq=False)
 class Expression:
@@ -46,22 +44,17 @@ def call(function: Callable, *arguments: Expression | list[Expression] | str | f
             text, known = json.dumps(argument, ensure_ascii=False), argument
         texts.append(text)
         values.append(known)
-    name, module = function.__qualname__, function.__module__
-    if module in WITH_MODULE:
-        name = f"{module.rpartition('.')[2]}.{function.__name__}"
+    name = function.__name__ if function.__module__ == "torch" else function.__qualname__  # latent.slerp, torch.cat
     return Expression(
         function(*values) if value is None else value,
-        f"{name}({', '.join(texts)})",
+        f"{function.__module__.rpartition('.')[2]}.{name}({', '.join(texts)})",
         frozenset({function}).union(*(part.uses for part in parts)),
         frozenset().union(*(part.sets for part in parts)),
     )
 
 
 def import_lines(functions: Iterable[Callable]) -> list[str]:
-    """The lines that import what `call` names."""
-    names: dict[str, set[str]] = {}
-    for function in functions:
-        names.setdefault(function.__module__, set()).add(function.__qualname__.partition(".")[0])
-    whole = [line for module, line in WITH_MODULE.items() if module in names]
-    apart = [f"from {m} import {', '.join(sorted(names[m]))}" for m in sorted(names) if m not in WITH_MODULE]
-    return whole + apart
+    """The lines that import the modules of functions: torch, and those of this package."""
+    modules = sorted({function.__module__ for function in functions})
+    ours = [module.removeprefix("gan_helpers.") for module in modules if module != "torch"]
+    return ["import torch"] * ("torch" in modules) + [f"from gan_helpers import {', '.join(ours)}"]

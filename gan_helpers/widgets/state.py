@@ -186,7 +186,7 @@ class Explorer:
         named = {"generator": self.source} | {letter: self.found[letter] for letter in SETS if letter in point.sets}
         uses = images.uses.union({grid}, *(expression.uses for expression in named.values()))
         body = [f"{name} = {expression.code}" for name, expression in named.items()]
-        body += [f"z = {point.code}  # (1, {self.net.latent_dim})", f"grid({images.code}, scale=4)"]
+        body += [f"z = {point.code}  # (1, {self.net.latent_dim})", f"plots.grid({images.code}, scale=4)"]
         return "\n".join([*import_lines(uses), "", *body])
 
     # --- what changes it -------------------------------------------------------------------------------------------
