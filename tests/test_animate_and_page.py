@@ -68,6 +68,15 @@ def test_size_is_kept_at_the_same_pace(tmp_path):
     assert not (tmp_path / "d.mp4").exists()
 
 
+def test_endings_may_be_in_capitals(source, tmp_path):
+    noise = [Image.fromarray(np.random.default_rng(i).integers(0, 255, (64, 64, 3), dtype=np.uint8)) for i in range(4)]
+    for suffix in animate.SUFFIXES:
+        out = animate.animate(noise, tmp_path / f"CLIP{suffix.upper()}", fps=4, hold=0)
+        assert duration(shutil.copy(out, out.with_suffix(suffix))) == pytest.approx(1, abs=0.01)
+    for command in (["export-explorer", "--out", "PAGE.HTML"], ["sample", "--n", "4", "--out", "GRID.PNG"]):
+        assert main([command[0], source, *command[1:-1], str(tmp_path / command[-1])]) == 0
+
+
 def test_swing_has_no_seam():
     z = latent.swing(latent.draw_z(2, 6), torch.eye(6)[1], 40, 2.0)
     steps = (z - z.roll(1, 0)).norm(dim=-1)
@@ -226,7 +235,8 @@ def rendered(net, z, kinds, tmp_path):
     """What a page's own JavaScript draws of z (N, latent_dim), as RGB (N, S, S, 3): run by node, without a browser."""
     spec, halves, singles = page.compile_net(net)
     spec["classes"] = [*range(getattr(net, "num_classes", 0))]
-    (tmp_path / "halves").write_bytes(halves.tobytes()), (tmp_path / "singles").write_bytes(singles.tobytes())
+    (tmp_path / "halves").write_bytes(halves.tobytes())
+    (tmp_path / "singles").write_bytes(singles.tobytes())
     jobs = [[row.tolist(), kind] for row, kind in zip(z, kinds, strict=True)]
     script = f"""{page.asset("net.js")}
         const read = (name) => Uint8Array.from(require("fs").readFileSync(name)).buffer;

@@ -1,6 +1,8 @@
 """Widgets without a browser: what they hold after a slider has moved. The browser's view is in test_browser.py."""
 
 import io
+import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from gan_helpers import data, runs
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import Recipe
 from gan_helpers.widgets import LiveView, latent_slider, scrub
+from gan_helpers.widgets.picture import Newest
 from gan_helpers.widgets.training import clock
 
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=12, ema=0.9)
@@ -91,3 +94,37 @@ def test_latent_slider_keeps_a_frozen_copy(run):
     box.slider.value = 0.0
     box.slider.value = 1.0
     assert (pixels(box.picture) == end).all()
+
+
+def test_a_walk_needs_two_seeds(run):
+    with pytest.raises(CourseError, match="two seeds"):
+        latent_slider(run[1].ema, seeds=(0,))
+
+
+def test_of_callbacks_side_by_side_one_draws_the_newest_value_for_all():
+    values, drawn, busy, go_on = [0], [], threading.Event(), threading.Event()
+
+    def draw(value):
+        drawn.append(value)
+        busy.set()
+        assert go_on.wait(10)
+
+    newest = Newest(lambda: values[0], draw)
+    first = threading.Thread(target=newest)
+    first.start()
+    assert busy.wait(10)
+    for values[0] in (1, 2, 3):
+        newest()  # comes back at once
+    go_on.set()
+    first.join()
+    newest()
+    assert drawn == [0, 3] and newest.drawn == 3
+
+
+def test_scrub_leaves_out_a_frame_that_cannot_be_read(run, tmp_path):
+    folder = shutil.copytree(run[0], tmp_path / "run")
+    first, *_ = sorted((folder / "frames").iterdir())
+    first.write_bytes(b"torn")
+    box = scrub(folder)
+    box.slider.value = 0
+    assert "step 0" not in box.picture.caption and box.picture.value

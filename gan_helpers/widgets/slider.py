@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from PIL import Image
 from torch import nn
 
+from ..errors import CourseError
 from ..latent import draw_z, generate, slerp
 from ..plots import to_hwc
 from .picture import Picture, follow
@@ -24,7 +25,12 @@ def latent_slider(generator: nn.Module, seeds: Sequence[int] = (0, 1, 2, 3), siz
 
     Returns:
         A box with the parts `slider` and `picture`, whose caption says where the slider stands.
+
+    Raises:
+        CourseError: fewer than two seeds.
     """
+    if len(seeds) < 2:
+        raise CourseError(f"A walk needs two seeds or more; got {len(seeds)}.")
     net = copy.deepcopy(generator).eval().requires_grad_(False)
     stops = [draw_z(1, net.latent_dim, seed) for seed in seeds]
     slider = widgets.FloatSlider(min=0, max=len(seeds) - 1, step=0.02, description="walk", readout=False)
