@@ -140,7 +140,8 @@ def questioner(source: str | Path) -> Classifier | None:
     if name is None:
         return None
     if name not in shipped():
-        raise CourseError(f"The network {name} is missing. {environment.WITHOUT_DATA}".rstrip())
+        cure = environment.WITHOUT_DATA or "Get it back with: git checkout -- data/networks"
+        raise CourseError(f"The network {name} is missing. {cure}")
     net = load_classifier(name)
     return net if len(net.heads) > 1 else None
 
