@@ -12,7 +12,6 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -54,6 +53,7 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     net, halves, singles = compile_net(generator)
     seeds = [latent.draw_z(1, generator.latent_dim, i + 100 * j) for j in range(SEEDS) for i in range(SEEDS)]
     numbers = [halves, singles, torch.cat(seeds).numpy(), moves.numpy()]
+    blobs = [array.astype(array.dtype.newbyteorder("<")).tobytes() for array in numbers]  # row by row, little-endian
     spec = net | {
         "title": title,
         "latent": generator.latent_dim,
@@ -71,7 +71,7 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
         "SPEC": json.dumps(spec).replace("<", "\\u003c"),
         "NET": asset("net.js"),
         "PAD": asset("pad.js"),
-        "BLOBS": json.dumps([as_base64(array) for array in numbers]),
+        "BLOBS": json.dumps([base64.b64encode(blob).decode() for blob in blobs]),
     }
     page = re.sub("%([A-Z]+)%", lambda match: texts[match[1]], asset("page.html"))
     if len(page.encode()) > MAX_BYTES:
@@ -81,8 +81,3 @@ def export_page(generator: nn.Module, path: str | Path, title: str) -> Path:
     path = at_home(path)
     save_text(path, page)
     return path
-
-
-def as_base64(array: np.ndarray) -> str:
-    """The numbers, row by row and little-endian, as a browser reads them."""
-    return base64.b64encode(array.astype(array.dtype.newbyteorder("<")).tobytes()).decode()

@@ -192,41 +192,36 @@ class Tracer(fx.Tracer):
 
 
 class Recorder(fx.Interpreter):
-    """Runs a net, and keeps in `values` what each step has made."""
+    """Runs a net, and keeps what each step has made, in `values`, and the steps that z passes through, in `flow`."""
 
     def __init__(self, net: fx.GraphModule) -> None:
         super().__init__(net)
         self.values: dict[fx.Node, Tensor] = {}
+        self.flow: list[fx.Node] = []
 
     def run_node(self, node: fx.Node):
         for source in node.all_input_nodes:
             now, made = self.env[source], self.values[source]
             if isinstance(now, Tensor) and not now.allclose(made, rtol=0, atol=0, equal_nan=True):
                 raise CourseError("A page cannot run a layer that changes in place what another branch needs.")
+        if not self.values or any(source in self.flow for source in node.all_input_nodes):  # z comes first
+            self.flow.append(node)
         out = super().run_node(node)
         self.values[node] = out.clone() if isinstance(out, Tensor) else out
         return out
 
 
-def recorded(generator: nn.Module) -> tuple[list[fx.Node], dict[fx.Node, Tensor]]:
-    """The steps that z passes through, z itself first, and what every step of the net makes.
-
-    The net is run on as many latents as it has classes, one of each: what depends on the class alone is a table.
-    """
+def recorded(generator: nn.Module) -> Recorder:
+    """A run on as many latents as there are classes, one of each: what depends on the class alone is a table."""
     try:
         graph = Tracer().trace(generator)
     except Exception:  # whatever Python does not allow on symbols
         raise CourseError(ODD.format(type(generator).__name__)) from None
-    classes, recorder = getattr(generator, "num_classes", 0), Recorder(fx.GraphModule(generator, graph))
+    recorder, classes = Recorder(fx.GraphModule(generator, graph)), getattr(generator, "num_classes", 0)
     with torch.no_grad():
         labels = [torch.arange(classes)] if classes else []
         recorder.run(latent.draw_z(max(1, classes), generator.latent_dim), *labels)
-    z, *others = graph.nodes
-    flow = [z]
-    for step in others:
-        if any(source in flow for source in step.all_input_nodes):
-            flow.append(step)
-    return flow, recorder.values
+    return recorder
 
 
 def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
@@ -240,7 +235,8 @@ def compile_net(generator: nn.Module) -> tuple[dict, np.ndarray, np.ndarray]:
             weights that float16 cannot hold.
     """
     net, generator, title, slots = Net(), copy.deepcopy(generator).eval(), type(generator).__name__, {}
-    flow, values = recorded(generator)
+    recorder = recorded(generator)
+    flow, values = recorder.flow, recorder.values
     for here, step in pairwise(flow):  # the page has the result of `here` in hand
         if set(here.users) != {step}:
             slots[here] = len(slots)
