@@ -1,4 +1,4 @@
-"""What it brings that freed memory is kept (`gan_helpers/__init__.py`): steps a second of recipes with it and without.
+"""What it brings that freed memory is kept (`gan_helpers/memory.py`): steps a second of recipes with it and without.
 
     python benchmarks/memory.py [RECIPE ...] [--rounds 3] [--seconds 8]
 
@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 ONE = """
-import ctypes, json, resource, sys, time
+import json, resource, sys, time
 name, kept, seconds = sys.argv[1], sys.argv[2] == "kept", float(sys.argv[3])
-original = ctypes.CDLL
-if not kept:  # the package cannot reach the C library, as on a system without mallopt
-    ctypes.CDLL = None
-import gan_helpers
-ctypes.CDLL = original
 import numpy as np, torch
-from gan_helpers import gallery, recipes
+from gan_helpers import memory, recipes
+from gan_helpers.course.authoring import gallery
 from gan_helpers.training import Trainer
+if not kept:  # as on a system without mallopt
+    memory.keep_freed = lambda: None
 plan = json.loads(gallery.PLAN.read_text("utf-8"))
 recipe = gallery.narrowed(recipes.get(name), plan.get(name, {"divisor": 1})["divisor"]).but(steps=10**6)
 rng, size = np.random.default_rng(0), recipe.image_size
@@ -45,9 +42,8 @@ print(json.dumps([torch.get_num_threads(), rate, resource.getrusage(resource.RUS
 
 def measured(name: str, kept: bool, seconds: float) -> tuple[int, float, float]:
     """Threads, steps a second and peak memory in MB of a process of its own."""
-    environment = os.environ | {"THP_MEM_ALLOC_ENABLE": str(int(kept))}
     command = [sys.executable, "-c", ONE, name, "kept" if kept else "given back", str(seconds)]
-    out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return json.loads(out.splitlines()[-1])
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from . import checkpoints
 from .animate import animate
-from .console import banner, bar
-from .errors import CourseError
+from .console import banner, bar, say_once
+from .errors import in_one_line
 from .files import save_atomically, save_text
 from .frames import fixed_latents, frame_files, half_frames, sheet
 from .plots import curves
@@ -39,15 +39,18 @@ class Tolerant(Callback):
         self.inner, self.broken = inner, False
 
     def attempt(self, method: str, trainer: Trainer) -> None:
-        if not self.broken:
-            try:
-                getattr(self.inner, method)(trainer)
-            except Diverged:
-                raise
-            except Exception as error:
-                self.broken = True
-                kind = "" if isinstance(error, (OSError, CourseError)) else f"{type(error).__name__}: "
-                banner(f"{type(self.inner).__name__} stopped, the training goes on: {kind}{error}")
+        """Call a method of the other callback, unless one has failed before."""
+        if self.broken:
+            return
+        try:
+            getattr(self.inner, method)(trainer)
+        except Diverged:
+            raise
+        except Exception as error:
+            self.broken = True
+            told = in_one_line(error) or f"{type(error).__name__}: {error}"
+            tell = say_once if isinstance(error, ImportError) else banner
+            tell(f"{type(self.inner).__name__} stopped, the training goes on: {told}")
 
     def start(self, trainer: Trainer) -> None:
         self.attempt("start", trainer)
@@ -65,15 +68,14 @@ class Progress(Callback):
     def start(self, trainer: Trainer) -> None:
         self.timed = trainer.total_steps is None
         total = round(trainer.recipe.minutes * 60) if self.timed else trainer.total_steps
-        done = round(trainer.seconds) if self.timed else trainer.step
-        self.bar = bar(
-            total=total,
-            initial=min(done, total),
-            unit="s" if self.timed else "step",
-            desc=trainer.recipe.name,
-            leave=True,
-        )
+        unit = "s" if self.timed else "step"
+        initial = min(self.done(trainer), total)
+        self.bar = bar(total=total, initial=initial, unit=unit, desc=trainer.recipe.name, leave=True)
         self.shown = 0.0
+
+    def done(self, trainer: Trainer) -> int:
+        """How much of the budget is used, in the bar's unit."""
+        return round(trainer.seconds) if self.timed else trainer.step
 
     def step(self, trainer: Trainer) -> None:
         if time.perf_counter() - self.shown > 0.5 or trainer.finished:
@@ -81,8 +83,7 @@ class Progress(Callback):
             if trainer.rows:
                 latest = {name: f"{value:.2f}" for name, value in zip(COLUMNS, trainer.rows[-1], strict=True)}
                 self.bar.set_postfix(step=trainer.step, **latest, refresh=False)
-            done = round(trainer.seconds) if self.timed else trainer.step
-            self.bar.update(min(done, self.bar.total) - self.bar.n)
+            self.bar.update(min(self.done(trainer), self.bar.total) - self.bar.n)
 
     def stop(self, trainer: Trainer) -> None:
         self.bar.close()
@@ -162,8 +163,7 @@ class Pictures(Callback):
             if int(path.stem) > trainer.step:  # made after the checkpoint that this run goes on from
                 path.unlink()
         self.z, self.labels = fixed_latents(trainer, self.count)
-        self.last, self.drawn = -1, time.perf_counter()
-        self.history, self.written = f"step,{','.join(COLUMNS)}\n", 0  # history.csv, and how many steps are in it
+        self.last, self.drawn, self.written = -1, time.perf_counter(), 0
         if trainer.step == 0:
             self.frame(trainer)
 
@@ -195,12 +195,19 @@ class Pictures(Callback):
         self.drawn = time.perf_counter()
 
     def write_history(self, trainer: Trainer) -> None:
-        """`history.csv`, whole at any moment; only the steps since the last time have to be put into words."""
+        """Add the new steps to `history.csv`.
+
+        A run that goes on begins the file anew: the old one may hold steps after the checkpoint, and half a line.
+        """
         trainer.flush()
-        rows = enumerate(trainer.rows[self.written :], self.written + 1)
-        self.history += "".join(f"{step},{','.join(map(repr, row))}\n" for step, row in rows)
+        path, new = self.folder / "history.csv", enumerate(trainer.rows[self.written :].tolist(), self.written + 1)
+        lines = "".join(f"{step},{','.join(map(repr, row))}\n" for step, row in new)
+        if self.written:
+            with open(path, "ab", buffering=0) as file:  # in one write, whatever happens to the process
+                file.write(lines.encode())
+        else:
+            save_text(path, f"step,{','.join(COLUMNS)}\n{lines}")
         self.written = len(trainer.rows)
-        save_text(self.folder / "history.csv", self.history)
 
     def stop(self, trainer: Trainer) -> None:
         self.frame(trainer)
@@ -215,31 +222,30 @@ class Scores(Callback):
     a gap in `scores.csv` and its curve, and is never the best.
 
     Args:
-        judge: generator → distance, with a `name` (see `evaluation.Judge`).
+        judge: generator → distance, with a `name`, and perhaps `most` scores a run (see `evaluation.Judge`).
     """
 
     def __init__(self, folder: Path, judge, every: int = 500) -> None:
         self.folder, self.judge, self.every = folder, judge, every
+        self.most = min(getattr(judge, "most", 10**9), 10**9)
 
     def start(self, trainer: Trainer) -> None:
         name, old = read_scores(self.folder)
         self.scores = [pair for pair in old if name == self.judge.name and pair[0] <= trainer.step]
         trainer.scores, trainer.score_name = self.scores, self.judge.name
-        self.most = min(getattr(self.judge, "most", 10**9), 10**9)
-        self.wait(trainer)
+        self.scored = self.part(trainer)
 
-    def wait(self, trainer: Trainer) -> None:
-        """Cut the run into `most` parts: the next score is due at the end of this one, the last at the run's end."""
-        part = math.floor(trainer.progress * self.most)
-        self.due = next(k / self.most for k in (part, part + 1, part + 2) if k / self.most > trainer.progress)
+    def part(self, trainer: Trainer) -> int:
+        """In which part the run is, of `most` equal ones: in each of them one score is worth its time."""
+        return math.floor(trainer.progress * self.most + 1e-6)
 
     def step(self, trainer: Trainer) -> None:
-        """Score at every `every`-th step, but no oftener than the judge is worth: `most` times a run."""
-        if trainer.step % self.every == 0 and trainer.progress >= self.due:
-            self.wait(trainer)
+        if trainer.step % self.every == 0 and self.part(trainer) > self.scored:
+            self.scored = self.part(trainer)
             self.score(trainer)
 
     def score(self, trainer: Trainer) -> None:
+        """Ask the judge now."""
         with trainer.untimed():
             value = float(self.judge(trainer.ema))
         best = self.folder / "best.safetensors"
@@ -249,6 +255,7 @@ class Scores(Callback):
         save_atomically(self.folder / "scores.csv", self.write)
 
     def write(self, path: Path) -> None:
+        """All scores, as a table of steps and distances."""
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("step", self.judge.name), *self.scores])
 
@@ -290,11 +297,11 @@ class TensorBoard(Callback):
             self.image(trainer)
 
     def scalars(self, trainer: Trainer) -> None:
-        name, scores = read_scores(self.folder)
-        for step, value in scores:
+        """The losses and the scores since the last time."""
+        for step, value in trainer.scores:
             if step > self.written:
-                self.writer.add_scalar(name, value, step)
-        for step, row in enumerate(trainer.rows[self.written :], self.written + 1):
+                self.writer.add_scalar(trainer.score_name, value, step)
+        for step, row in enumerate(trainer.rows[self.written :].tolist(), self.written + 1):
             if step <= 100 or step % 10 == 0:
                 for name, value in zip(COLUMNS, row, strict=True):
                     self.writer.add_scalar(name, value, step)

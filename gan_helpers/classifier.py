@@ -14,10 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import data, environment
+from . import cards, data, environment, memory
 from .console import bar
 from .errors import CourseError
-from .files import save_text
 from .tensors import fill, save_tensors
 
 NETWORKS = environment.DATA / "networks"
@@ -119,10 +118,12 @@ def train_classifier(
         Accuracy on the held-out images, by question.
 
     Raises:
-        CourseError: a set without labels and attributes, or a full disk.
+        CourseError: a set without labels and attributes, a `.md` in the way that is no card, or a full disk.
     """
     if epochs < 1:
         raise CourseError(f"A network needs at least one pass over the images; epochs is {epochs}.")
+    cards.card_of(out)  # or else a text that is no card would be written over
+    memory.keep_freed()
     targets_of(held_out)  # it will be asked at the end: better to know now
     targets, channels, rng = targets_of(train), train.images.shape[1], np.random.default_rng(seed)
     torch.manual_seed(seed)
@@ -160,8 +161,7 @@ def train_classifier(
     weights = {k: v.half() if v.ndim > 1 else v for k, v in net.state_dict().items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, weights, {"kind": "classifier", "card": json.dumps(card), **header})
-    lines = [f"# {out.stem}", "", "| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in card.items())]
-    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
+    cards.write_card(out, "", card)
     return right
 
 
@@ -182,7 +182,7 @@ def accuracy(net: Classifier, images: data.ImageSet) -> dict[str, float]:
 
 def shipped() -> dict[str, Path]:
     """The networks that come with the course: name → file."""
-    return {path.stem: path for path in sorted(NETWORKS.glob("*.safetensors"))}
+    return cards.shipped(NETWORKS)
 
 
 def load_classifier(path: str | Path) -> Classifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import sys
 
@@ -39,6 +40,12 @@ def bar(*args, **options):
         options |= {"file": Lines(), "ascii": True, "ncols": 100}
         options |= dict.fromkeys(("delay", "mininterval", "maxinterval"), MINUTE)
     return auto.tqdm(*args, **options)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """`say`, but only the first time in a process that there is this to tell."""
+    say(text)
 
 
 def banner(text: str) -> None:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from . import console, data, environment
+from . import console, data, environment, memory
 from .classifier import Classifier, load_classifier, sha256, shipped
 from .console import bar
 from .errors import CourseError, nearest
@@ -95,6 +95,7 @@ def load(name: str | Path) -> Extractor:
     Raises:
         CourseError: unknown name, damaged file, or weights that cannot be had (saying what to do).
     """
+    memory.keep_freed()
     if str(name) in PROTOCOLS:
         return inception(str(name))
     if str(name) == IMAGENET:

@@ -14,8 +14,6 @@ from .plots import grid
 from .training import Trainer
 
 COLUMNS_OF_CLASSES = 8  # images of each class
-
-
 TALLEST = 16_383  # pixels of a picture's side: WebP takes no more, GIF and JPEG four times as many
 
 

@@ -6,36 +6,25 @@ import json
 import math
 from pathlib import Path
 
-import safetensors
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from . import models
-from .checkpoints import FORMAT, candidates, read, read_header
+from . import cards, models
+from .checkpoints import FORMAT, newest, read_header, score_of
 from .console import banner
 from .data import DOWNLOADED, EMBEDDED, apart, shadowed
 from .data.layout import normal
 from .environment import DATA, WITHOUT_DATA, at_home
 from .errors import CourseError, nearest
-from .files import save_text
 from .recipes import RECIPES, Recipe
-from .tensors import fill, save_tensors
+from .tensors import check_shapes, fill, read_tensors, save_tensors, shapes
 
 SHIPPED = DATA / "generators"
 
 
 def shipped() -> dict[str, Path]:
     """The generators that come with the course: name → file."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
-
-
-def about(path: Path) -> str:
-    """A generator's one-line description, from its header alone."""
-    try:
-        with safetensors.safe_open(path, "np") as file:
-            return Recipe.from_json((file.metadata() or {}).get("recipe", "")).about
-    except (CourseError, safetensors.SafetensorError, OSError) as error:
-        return f"damaged: {error}"
+    return cards.shipped(SHIPPED)
 
 
 def find(source: str | Path) -> Path:
@@ -52,18 +41,8 @@ def find(source: str | Path) -> Path:
             banner(told)
         return shipped()[source]
     if path.is_dir():
-        problems = []
-        for there in candidates(path):
-            try:
-                read_header(there)
-            except CourseError as error:
-                problems.append(str(error))
-                continue
-            if problems:
-                banner(f"{problems[0]} {there.name} is taken, the one before.")
+        if there := newest(path, read_header):
             return there
-        if problems:
-            raise CourseError(f"No checkpoint can be read: {' '.join(problems)} Put back a copy, or train again.")
         raise CourseError(f"{path} is a folder without a checkpoint: give a run folder, as `train` makes them.")
     if path.exists():
         return path
@@ -92,18 +71,14 @@ def load_generator(source: str | Path) -> nn.Module:
         CourseError: not found, damaged, or weights that don't fit the recipe in the file.
     """
     path = find(source)
-    recipe, header, tensors = read(path)
-    prefix = "ema." if any(k.startswith("ema.") for k in tensors) else "generator."
+    recipe, header = read_header(path)
+    found = shapes(path)
+    prefix = "ema." if any(name.startswith("ema.") for name in found) else "generator."
     with torch.device("meta"):  # no memory is taken before the shapes are known to fit
         generator = models.build_generator(recipe)
-    for name, tensor in generator.state_dict().items():
-        if prefix + name in tensors and tensors[prefix + name].shape == tensor.shape:
-            continue
-        fill(
-            {name: tensor}, {k: v for k, v in tensors.items() if k == prefix + name}, prefix, path
-        )  # tells what is wrong
+    check_shapes(generator.state_dict(), found, prefix, path)
     generator.to_empty(device="cpu")
-    fill(generator.state_dict(), tensors, prefix, path)
+    fill(generator.state_dict(), read_tensors(path, prefix), prefix, path)
     try:
         generator.recipe, generator.card = recipe, dict(json.loads(header.get("card", "{}")))
         names = tuple(normal(str(name)) for name in json.loads(header.get("classes", "[]")))
@@ -138,10 +113,48 @@ def class_number(generator: nn.Module, name: str) -> int:
     return names.index(name) if name in names else int(name)
 
 
-def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
-    """Write a run's generator as a small file to give away, in half precision.
+def halved(weights: Tensor) -> Tensor:
+    """A net's tensor in half precision, where that can hold it; counters and larger numbers as they are."""
+    fits = weights.is_floating_point() and weights.abs().max() < torch.finfo(torch.half).max
+    return weights.half() if fits else weights
 
-    A card is written beside it (`.md`) and into its header: recipe, overrides, steps, minutes, machine.
+
+def to_give_away(recipe: Recipe) -> Recipe:
+    """The recipe without a path of this machine, and with a sentence about the images that it was trained on."""
+    if recipe.data not in (*EMBEDDED, *DOWNLOADED):
+        recipe = recipe.but(data=apart(Path(recipe.data).name))
+    base = RECIPES.get(recipe.name, recipe)
+    if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
+        recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")
+    return recipe
+
+
+def card_of(generator: nn.Module, recipe: Recipe, header: dict[str, str]) -> dict[str, object]:
+    """What the card of a run's generator tells: recipe and overrides, steps, images, minutes, machine, parameters.
+
+    Args:
+        header: of the run's checkpoint or best generator.
+
+    Raises:
+        ValueError, KeyError: the header has no steps or seconds.
+    """
+    changed = recipe.differs(RECIPES.get(recipe.name, recipe)).items()
+    overrides = {key: mine for key, (mine, _) in changed if key not in ("data", "about") and mine is not None}
+    judge, score = score_of(header)
+    return {
+        "recipe": recipe.name,
+        "overrides": overrides,
+        "steps": int(header["step"]),
+        "images_seen": int(header["step"]) * recipe.batch_size * recipe.d_steps,
+        "minutes": round(float(header["seconds"]) / 60, 1),
+        "machine": header.get("machine", ""),
+        **({"chosen_by": f"{judge} {score:.4g}"} if judge else {}),
+        "parameters": models.count_parameters(generator),
+    }
+
+
+def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
+    """Write a run's generator as a small file to give away, in half precision; its card goes beside it and inside.
 
     Args:
         texts: more lines for the card, for example data=…, licence=…, limits=….
@@ -149,72 +162,38 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     Raises:
         CourseError: no run there, a damaged one, a `.md` in the way that is no card, or the disk is full.
     """
+    cards.card_of(out)  # or else nothing is written
     path = find(run)
-    recipe, header, tensors = read(path)
+    generator, (recipe, header) = load_generator(path), read_header(path)
+    recipe = to_give_away(recipe)
     try:
-        step, seconds = int(header["step"]), float(header["seconds"])
+        card = card_of(generator, recipe, header) | texts
     except (KeyError, ValueError):
         raise CourseError(f"{path} is no run's checkpoint: its step or seconds is missing or damaged.") from None
-    judge, _, value = header.get("score", "").rpartition(" ")  # see save_best
-    if out.with_suffix(".md").exists() and not out.exists():
-        raise CourseError(f"{out.with_suffix('.md')} is there and no card of {out.name}: choose another name.")
-    prefix = "ema." if recipe.ema else "generator."
-    weights = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    fits = {k: v.is_floating_point() and v.abs().max() < torch.finfo(torch.half).max for k, v in weights.items()}
-    weights = {"generator." + k: v.half() if fits[k] else v for k, v in weights.items()}
-    if recipe.data not in (*EMBEDDED, *DOWNLOADED):
-        recipe = recipe.but(data=apart(Path(recipe.data).name))  # no path of this machine
-    base = RECIPES.get(recipe.name, recipe)
-    if recipe.data != base.data and recipe.about == base.about:  # which tells of other images
-        recipe = recipe.but(about=f"The recipe {recipe.name}, trained on {recipe.data}")
-    card = {
-        "recipe": recipe.name,
-        "overrides": {
-            k: mine for k, (mine, _) in recipe.differs(base).items() if k not in ("data", "about") and mine is not None
-        },
-        "steps": step,
-        "images_seen": step * recipe.batch_size * recipe.d_steps,
-        "minutes": round(seconds / 60, 1),
-        "machine": header.get("machine", ""),
-        **({"chosen_by": f"{judge} {float(value):.4g}"} if value else {}),
-        "parameters": models.count_parameters(load_generator(path)),
-        **texts,
-    }
-    kept = {
-        "format": FORMAT,
-        "recipe": recipe.to_json(),
-        "card": json.dumps(card),
-        "classes": header.get("classes", "[]"),
-    }
-    save_tensors(out, weights, kept)
-    lines = [f"# {out.stem}", "", recipe.about + ".", "", "| | |", "|---|---|"]
-    for key, value in card.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"`{k}={v}`" for k, v in value.items()) or "none"
-        lines.append(f"| {key.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    save_text(out.with_suffix(".md"), "\n".join(lines) + "\n")
+    weights = {f"generator.{name}": halved(tensor) for name, tensor in generator.state_dict().items()}
+    inside = {"recipe": recipe.to_json(), "card": json.dumps(card), "classes": header.get("classes", "[]")}
+    save_tensors(out, weights, {"format": FORMAT} | inside)
+    cards.write_card(out, recipe.about, card)
     return out
 
 
-def show_samples(source: str | Path, n: int = 64, seed: int = 0, kind: str | None = None):
+def show_samples(source: str | Path, n: int = 64, seed: int = 0, class_name: str | None = None) -> nn.Module:
     """Load a generator, show n images that it draws, and return it.
 
     Args:
         source: a shipped name, a run folder, or a checkpoint.
         n, seed: of the latent vectors.
-        kind: a class by name or number, for conditional generators; by default each in turn.
+        class_name: for conditional generators, a class by name or number; by default each in turn.
 
     Raises:
         CourseError: nothing there, n out of range, or no such class (saying what there is).
     """
-    import torch
-
     from . import latent, plots
 
     if not 1 <= n <= 1000:
         raise CourseError(f"n must lie between 1 and 1,000; got {n}.")
     generator = load_generator(source)
-    labels = None if kind is None else torch.full((n,), class_number(generator, str(kind)))
+    labels = None if class_name is None else torch.full((n,), class_number(generator, str(class_name)))
     images = latent.generate(generator, latent.draw_z(n, generator.latent_dim, seed), labels)  # (n, C, S, S)
     plots.show(plots.grid(images, columns=min(n, 16)), alt=f"{n} images drawn by {Path(source).name}, not picked")
     return generator

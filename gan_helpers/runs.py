@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import sys
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import torch
+from filelock import lock_descriptor
 
 from . import callbacks as cb
-from . import checkpoints, console, data, environment, precision, recipes
-from .console import say
-from .environment import fast
+from . import checkpoints, data, precision, recipes
+from .console import banner, say
+from .environment import at_home, fast
 from .errors import CourseError
 from .files import save_text
 from .recipes import BUDGETS, RECIPES, Recipe
@@ -55,14 +55,14 @@ def train(
 
     Args:
         recipe: a recipe, or the name of one.
-        images: the data; None opens what the recipe names.
+        images: the data; None opens what the recipe names. The run's recipe and its cards tell of these images.
         out: the run folder, `default_folder(recipe)` if None.
         resume: go on where the folder's newest checkpoint stopped. Budgets are totals: a finished run stays as it is.
         callbacks: more of your own, called after those of the run.
         save_every: seconds between checkpoints.
         judge: generator → distance, for example `evaluation.Judge(held_out_images)`, asked every `score_every` steps:
             the scores go under the loss curves, and the best generator is kept as `best.safetensors`.
-
+        progress: whether a bar shows it.
         threads: of the CPU, inside this call; None goes on with a checkpoint's number, or measures which is fastest.
 
     A new run on the CPU also tries bfloat16 where the recipe's `amp` and the processor allow it. Both choices are kept
@@ -78,21 +78,23 @@ def train(
         Diverged: losses stopped being numbers; the folder keeps the last good state.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    folder = claim(environment.at_home(out or default_folder(recipe)), recipe, resume)
-    images = data.load(recipe.data, recipe.image_size, recipe.channels) if images is None else images
+    recipe = recipe if images is None else told_of(recipe, images)
+    folder = claim(at_home(out or default_folder(recipe)), recipe, resume)
+    images = open_images(recipe, folder) if images is None else images
     images = images.resized(recipe.image_size, recipe.channels)
     of_data = {"labels": images.labels, "class_names": images.class_names, "digest": images.digest}
     trainer = Trainer(recipe, images.images, device, **of_data)
     with locked(folder):
         claim(folder, recipe, resume)  # again: meanwhile another process may have finished a run there
         if resume:
-            restore_newest(trainer, folder)
+            checkpoints.newest(folder, partial(checkpoints.restore, trainer))
         save_text(folder / KEPT, recipe.to_json())
         pictures = cb.Tolerant(cb.Pictures(folder, seconds=save_every))
         if trainer.finished and trainer.step:
             say(f"{folder} is finished: {trainer.step:,} steps. To go on, give a larger budget.")
             if not (folder / "training.gif").exists():  # killed while it drew them
-                pictures.start(trainer), pictures.stop(trainer)
+                pictures.start(trainer)
+                pictures.stop(trainer)
             return trainer
         own = [cb.Tolerant(beside) for beside in (cb.Slowdown(), *([cb.Progress()] if progress else []))]
         own.append(cb.Checkpoints(folder, save_every))  # before the judge, who may take his time
@@ -110,7 +112,7 @@ def train(
                 "this run would diverge again."
             ) from None
         except (Exception, KeyboardInterrupt):
-            if trainer.between_steps and len(trainer.history["d_loss"]) == trainer.step:
+            if trainer.between_steps and len(trainer.rows) == trainer.step:
                 checkpoints.save(trainer, folder)  # a callback failed or was interrupted: the state is whole
             raise
     if not trainer.finished:
@@ -118,10 +120,33 @@ def train(
     return trainer
 
 
+def told_of(recipe: Recipe, images: data.ImageSet) -> Recipe:
+    """The recipe whose `data` says what `images` are: their name, or where the whole folder or zip of them lies."""
+    if images.name in (recipe.data, data.apart(at_home(recipe.data).resolve().stem)):
+        return recipe
+    whole = images.origin and images.name == data.apart(Path(images.origin).stem)
+    return recipe.but(data=images.origin if whole else images.name)
+
+
+def open_images(recipe: Recipe, folder: Path, **options) -> data.ImageSet:
+    """The images that a recipe names, for a run in `folder`; options as of `data.load`.
+
+    Raises:
+        CourseError: as `data.load`; where a run kept a path at which nothing is now, that says so.
+    """
+    there = recipe.data in (*data.EMBEDDED, *data.DOWNLOADED) or at_home(recipe.data).exists()
+    if not there and (folder / KEPT).exists() and recipe_of(folder).data == recipe.data:
+        raise CourseError(
+            f"The images of this run lay in '{recipe.data}', says {folder / KEPT}, and nothing is there now, seen from "
+            f"{Path.cwd()}: say where they are (--data; in Python recipe.but(data=…))."
+        )
+    return data.load(recipe.data, recipe.image_size, recipe.channels, **options)
+
+
 def number_of_threads(trainer: Trainer, wanted: int | None) -> int | None:
     """For the whole run: what is wanted, what its checkpoint keeps, or the fastest. None leaves PyTorch's number."""
     if wanted is None and trainer.step and trainer.threads and trainer.threads > cores():
-        console.banner(
+        banner(
             f"This run began with {trainer.threads} threads, and this process may use {cores()} of the cores: "
             f"--threads {cores()} (in Python: threads={cores()}) is faster, and rounds otherwise."
         )
@@ -153,11 +178,9 @@ def recipe_of(folder: Path) -> Recipe:
     try:
         return Recipe.from_json((folder / KEPT).read_text(encoding="utf-8"))
     except (CourseError, OSError, ValueError) as error:
-        for path in checkpoints.candidates(folder):
-            try:
-                return checkpoints.read(path)[0]
-            except CourseError:
-                continue
+        with suppress(CourseError):
+            if path := checkpoints.newest(folder, checkpoints.read_header):
+                return checkpoints.read_header(path)[0]
         raise CourseError(f"{folder / KEPT} is damaged, and no checkpoint beside it can be read ({error}).") from None
 
 
@@ -172,42 +195,26 @@ def locked(folder: Path):
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "a")  # noqa: SIM115 (closed below)
+        file = open(folder / ".lock", "ab", buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
         raise CourseError(
             f"{folder} cannot be written ({error.strerror or error}): choose another folder (--out)."
         ) from None
     with file:
         try:
-            lock(file)
+            ours = lock_descriptor(file.fileno(), blocking=False)
         except OSError as error:
-            held = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # what Linux, macOS and Windows say
-            if error.errno in held:
-                raise CourseError(
-                    f"Another process is training in {folder}: stop it, or choose another folder (--out)."
-                ) from None
-            console.banner(
+            ours = True
+            banner(
                 f"{folder} lies where files cannot be locked ({error.strerror or error}): see to it that no other "
                 "process trains there."
             )
+        if not ours:
+            raise CourseError(f"Another process is training in {folder}: stop it, or choose another folder (--out).")
+        with suppress(OSError):
+            if not file.tell():  # Google Drive's app would put another file in the place of an empty one
+                file.write(b"A process that trains here holds a lock on this file.\n")
         yield
-
-
-def lock(file) -> None:
-    """Lock an open file against other processes.
-
-    Raises:
-        OSError: another has it (EAGAIN, EACCES or EDEADLK), or the file system knows no locks.
-    """
-    if os.name == "nt":
-        import msvcrt
-
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
@@ -226,34 +233,8 @@ def claim(folder: Path, recipe: Recipe, resume: bool) -> Path:
         raise CourseError(
             f"{folder} holds a run already: go on with it (--resume, or resume=True), or choose another folder (--out)."
         )
-    there = recipe_of(folder)
-    if changed := checkpoints.different(there, recipe):
+    if changed := checkpoints.different(recipe_of(folder), recipe):
         raise CourseError(
             f"{folder} holds another run ({changed}): resume with the same recipe, or choose another folder (--out)."
         )
     return folder
-
-
-def restore_newest(trainer: Trainer, folder: Path) -> None:
-    """Restore the newest checkpoint of a folder that can be read; each damaged one is named. None at all: start anew.
-
-    Raises:
-        CourseError: there are checkpoints, and none can be read, or the run has seen other images.
-    """
-    problems = []
-    for path in checkpoints.candidates(folder):
-        try:
-            checkpoints.restore(trainer, path)
-        except checkpoints.OtherImages:
-            raise
-        except CourseError as error:
-            problems.append(str(error))
-            continue
-        if problems:
-            console.banner(f"{problems[0]} Going on from {path.name}, step {trainer.step:,}.")
-        return
-    if problems:
-        raise CourseError(
-            f"No checkpoint can be read: {' '.join(problems)} Put back a copy of one, or train anew in another folder "
-            "(--out)."
-        )

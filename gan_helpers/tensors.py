@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .cards import reading
 from .errors import CourseError
 from .files import save_atomically
 
@@ -32,23 +33,52 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     save_atomically(path, write)
 
 
-def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
-    """Copy `tensors[prefix + name]` into every tensor of `target` (a net's state), keeping its memory layout.
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor in a safetensors file, by name; none of them is read.
+
+    Raises:
+        CourseError: as `cards.reading`.
+    """
+    with reading(path, "pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """The tensors of a safetensors file whose names begin with `prefix`.
+
+    Raises:
+        CourseError: as `cards.reading`.
+    """
+    with reading(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+
+
+def check_shapes(target: dict[str, Tensor], found: dict[str, tuple[int, ...]], prefix: str, path: Path) -> None:
+    """Check that a file has `prefix + name` for every tensor of `target`, in its shape, and no more with that prefix.
 
     Raises:
         CourseError: a layer is missing, unknown or of another shape; the message names file and layer.
     """
-    there = {k.removeprefix(prefix) for k in tensors if k.startswith(prefix)}
-    if odd := sorted(there ^ set(target)):
-        raise CourseError(
-            f"{path}: layer '{prefix}{odd[0]}' is {'not part of this net' if odd[0] in there else 'missing'}."
-        )
+    there = {name.removeprefix(prefix): shape for name, shape in found.items() if name.startswith(prefix)}
+    if odd := sorted(there.keys() ^ target.keys()):
+        state = "not part of this net" if odd[0] in there else "missing"
+        raise CourseError(f"{path}: layer '{prefix}{odd[0]}' is {state}.")
+    for name, tensor in target.items():
+        if there[name] != tensor.shape:
+            raise CourseError(
+                f"{path}: layer '{prefix}{name}' has shape {there[name]}; wanted is {tuple(tensor.shape)}."
+            )
+
+
+def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
+    """Copy `tensors[prefix + name]` into every tensor of `target` (a net's state), keeping its memory layout.
+
+    Raises:
+        CourseError: as `check_shapes`, or values that no run writes.
+    """
+    check_shapes(target, {name: tuple(tensor.shape) for name, tensor in tensors.items()}, prefix, path)
     for name, tensor in target.items():
         found = tensors[prefix + name]
-        if found.shape != tensor.shape:
-            raise CourseError(
-                f"{path}: layer '{prefix}{name}' has shape {tuple(found.shape)}; wanted is {tuple(tensor.shape)}."
-            )
         if found.dtype not in (torch.float16, torch.float32, torch.float64, torch.int64):
             raise CourseError(f"{path}: layer '{prefix}{name}' has the type {found.dtype}, which no run writes.")
         if not found.to(tensor.dtype).isfinite().all():

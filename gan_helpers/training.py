@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import models, precision
+from . import memory, models, precision
 from .augment import diff_augment, flip
 from .batches import Batches, checked_data, derive_seed
 from .devices import half_precision, make_optimizer, pick_device, seeded, set_rate, telling_memory
 from .errors import CourseError
+from .history import History
 from .interrupt import Interrupt
 from .losses import LOSSES, gradient_penalty, r1_penalty
 from .models.blocks import frozen
@@ -68,7 +69,7 @@ class Trainer:
         seconds: training time so far, which `minutes`, decay and cards go by: the steps and the upkeep that any run has
             (averages, pictures, history, saves), so that a minute is one on the clock. Not counted is what happens
             `untimed`, above all scoring: a run must not be shorter, or decay sooner, because somebody judges it.
-        history: column name → list of floats, one for each step.
+        rows: the history, a row of COLUMNS for each step.   history: the same by column name, as arrays (steps,).
         class_names: names of the classes that the recipe uses, in label order; () if it uses none.
         digest: of the images' source (`ImageSet.digest`); "": these pixels are the source.
         bfloat16: whether it computes so on the CPU.   threads: the number that its checkpoint keeps, or None.
@@ -81,6 +82,7 @@ class Trainer:
         self, recipe: Recipe, images: np.ndarray, device: str = "auto", dtype: torch.dtype = torch.float32,
         labels: np.ndarray | None = None, class_names: tuple[str, ...] = (), digest: str = "",
     ) -> None:  # fmt: skip
+        memory.keep_freed()
         labels, self.class_names = checked_data(recipe, images, labels, class_names)
         self.recipe, self.device, self.dtype, self.digest = recipe, pick_device(device), dtype, digest
         self.memory_format = torch.contiguous_format if self.device.type == "mps" else torch.channels_last
@@ -105,7 +107,7 @@ class Trainer:
         self.recorded = Recorded(self) if can_be_recorded(self) else None
         self._began = 0.0  # when this run would have begun, had it never been interrupted
         self.scores, self.score_name = [], "distance"  # (step, value) pairs, where somebody judges as it trains
-        self.rows, self._on_device = [], []  # the history, and its newest rows that nobody has waited for yet
+        self.rows, self._on_device = History(len(COLUMNS)), []  # and the newest rows, that nobody has waited for yet
         self.total_steps = budget_in_steps(recipe, len(images))
         if self.total_steps is None and recipe.minutes is None:
             raise CourseError(f"The recipe '{recipe.name}' has no budget: give epochs, steps or minutes.")
@@ -273,10 +275,10 @@ class Trainer:
         return self.progress >= 1
 
     @property
-    def history(self) -> dict[str, list[float]]:
+    def history(self) -> dict[str, np.ndarray]:
         """Each of COLUMNS, one value a step. Reading it waits for the device."""
         self.flush()
-        return {name: [row[k] for row in self.rows] for k, name in enumerate(COLUMNS)}
+        return dict(zip(COLUMNS, self.rows.table.T, strict=True))
 
     def flush(self) -> None:
         """Bring `rows` up to date, which waits for the device.

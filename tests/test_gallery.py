@@ -114,12 +114,17 @@ def test_one_call_trains_a_recipe_by_its_name(tmp_path, monkeypatch):
 def test_one_call_loads_a_generator_and_shows_its_images(monkeypatch):
     shown = []
     monkeypatch.setattr(plots, "show", lambda picture, alt: shown.append((picture, alt)))
-    cats = show_samples("best-cifar10", n=5, kind="cat")
-    show_samples("best-cifar10", n=5, kind="3")
+    cats = show_samples("best-cifar10", n=5, class_name="cat")
+    show_samples("best-cifar10", n=5, class_name="3")
     show_samples("best-cifar10", n=5)
     assert cats.class_names[3] == "cat" and shown[0][0].tobytes() == shown[1][0].tobytes() != shown[2][0].tobytes()
     assert shown[0][0].size == (5 * 34 - 2, 32) and "5 images drawn by best-cifar10" in shown[0][1]
     with pytest.raises(CourseError, match="cat"):
-        show_samples("best-cifar10", kind="cta")
+        show_samples("best-cifar10", class_name="cta")
     with pytest.raises(CourseError, match="between 1 and"):
         show_samples("best-cifar10", n=0)
+
+
+def test_gallery_names_what_it_does_not_know(capsys):
+    for words in (["plan", "first-minute"], ["plan", "--data", "cifar10"]):
+        assert gallery.main(words) == 1 and "is no recipe of the gallery" in capsys.readouterr().err
