@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,27 @@ def film(generate: Callable[[Tensor], Tensor], z: Tensor, scale: int | None = No
         yield grid(images, scale=scale or (max(1, 256 // images.shape[-1]) if len(images) == 1 else 1))
 
 
+def check_format(path: Path) -> None:
+    """Check that an animation can be called so, before minutes of drawing.
+
+    Raises:
+        CourseError: an ending that no animation has, or an MP4 where FFmpeg is missing.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
+    if path.suffix.lower() == ".mp4":
+        try:
+            import imageio.v2  # noqa: F401 (only asked for)
+            import imageio_ffmpeg
+
+            imageio_ffmpeg.get_ffmpeg_exe()
+        except (ImportError, RuntimeError) as error:
+            raise CourseError(
+                f"{path.name}: an MP4 needs FFmpeg ({error}): pip install 'imageio[ffmpeg]'. A .gif or .webp does "
+                "without."
+            ) from None
+
+
 def animate(
     frames: Sequence[Image.Image], path: str | Path, *, fps: float = 8, hold: float = 2.0, max_bytes: int | None = None
 ) -> Path:
@@ -53,11 +74,10 @@ def animate(
         max_bytes: GIF and WebP get fewer frames and colours, then smaller ones, at the same pace, until they fit.
 
     Raises:
-        CourseError: no frames, frames of several sizes, another ending, or a file that cannot be made to fit.
+        CourseError: no frames, frames of several sizes, as `check_format`, or a file that cannot be made to fit.
     """
     path = at_home(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise CourseError(f"{path.name}: animations end in {', '.join(SUFFIXES)}.")
+    check_format(path)
     if not frames:
         raise CourseError(f"No frames to write to {path}.")
     if len(sizes := {f.size for f in frames}) > 1:
@@ -68,37 +88,50 @@ def animate(
         raise CourseError(f"{path.name}: a side has {longest:,} pixels, the format takes {most:,}. Show fewer images.")
     frames = [f.convert("RGB") for f in frames]
     if path.suffix.lower() == ".mp4":
-        save_atomically(path, lambda part: _write_mp4(frames, part, fps, hold, max_bytes))
+        save_atomically(path, lambda part: write_mp4(frames, part, fps, hold, max_bytes))
         return path
-    gif = path.suffix.lower() == ".gif"
     for colours, every, shrink in FITS:
         kept = [*range(0, len(frames) - 1, every), len(frames) - 1]
-        keep = [frames[i].reduce(shrink) for i in kept]
-        ends = [round(i * 100 / fps) * 10 for i in [*kept[1:], len(frames)]]  # GIF counts in hundredths of a second
-        ms = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-        ms[-1] += round(hold * 100) * 10
-        first, *rest = shared_palette(keep, colours) if gif else keep
-        options = {"duration": ms, "loop": 0} | ({"disposal": 1} if gif else {"quality": 80})
-        save_atomically(path, partial(first.save, save_all=True, append_images=rest, **options))
-        if max_bytes is None or path.stat().st_size <= max_bytes:
-            return path
-    raise CourseError(f"{path.name} cannot be made smaller than {path.stat().st_size:,} bytes: .mp4 is smaller.")
+        pictures = [frames[i].reduce(shrink) for i in kept]
+        encoded = encode(pictures, path.suffix.lower(), milliseconds(kept, len(frames), fps, hold), colours)
+        if max_bytes is None or len(encoded) <= max_bytes:
+            break
+    else:
+        raise CourseError(f"{path.name} cannot be made smaller than {len(encoded):,} bytes: .mp4 is smaller.")
+    save_atomically(path, lambda part: part.write_bytes(encoded))
+    return path
 
 
-def _write_mp4(frames: Sequence[Image.Image], path: Path, fps: float, hold: float, max_bytes: int | None) -> None:
+def milliseconds(kept: list[int], count: int, fps: float, hold: float) -> list[int]:
+    """How long each of the `kept` of `count` frames stays: until the next one, in hundredths as a GIF counts."""
+    ends = [round(i * 100 / fps) * 10 for i in [*kept[1:], count]]
+    times = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    times[-1] += round(hold * 100) * 10
+    return times
+
+
+def encode(frames: list[Image.Image], suffix: str, times: list[int], colours: int) -> bytes:
+    """An endless GIF of so many colours, or a WebP of all, of frames that stay so many milliseconds each."""
+    first, *rest = shared_palette(frames, colours) if suffix == ".gif" else frames
+    options = {"disposal": 1} if suffix == ".gif" else {"quality": 80}
+    file = io.BytesIO()
+    first.save(file, suffix[1:].upper(), save_all=True, append_images=rest, duration=times, loop=0, **options)
+    return file.getvalue()
+
+
+def write_mp4(frames: list[Image.Image], path: Path, fps: float, hold: float, max_bytes: int | None) -> None:
+    """Write frames as H.264, the last one `hold` seconds longer.
+
+    Raises:
+        CourseError: it takes more than `max_bytes`.
+    """
+    import imageio.v2 as imageio
+
     path.touch()  # a folder that cannot be written is named by us, not by the codec
     even = (frames[0].width // 2 * 2, frames[0].height // 2 * 2)  # the codec wants even sides
-    try:
-        import imageio.v2 as imageio
-
-        with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
-            for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
-                writer.append_data(np.asarray(frame.crop((0, 0, *even))))
-    except (ImportError, RuntimeError, ValueError) as error:  # imageio has several for one that is missing
-        raise CourseError(
-            f"The MP4 could not be written ({error}). It needs FFmpeg: pip install 'imageio[ffmpeg]'. "
-            "A .gif or .webp does without."
-        ) from None
+    with imageio.get_writer(path, fps=fps, codec="libx264", quality=8, macro_block_size=2) as writer:
+        for frame in [*frames, *[frames[-1]] * round(hold * fps)]:
+            writer.append_data(np.asarray(frame.crop((0, 0, *even))))
     if max_bytes is not None and (size := path.stat().st_size) > max_bytes:
         raise CourseError(
             f"The MP4 would have {size:,} bytes, more than {max_bytes:,}: fewer seconds or images, or a higher limit."

@@ -26,7 +26,8 @@ def copy_layers(small: nn.Sequential, big: nn.Sequential) -> None:
 def make_transparent(norm: nn.BatchNorm2d, x: Tensor, channels: int) -> None:
     """Let BatchNorm expect the statistics of x (N, C, H, W), and give the first `channels` back as they came."""
     var, mean = torch.var_mean(x, (0, 2, 3), correction=0)  # (C,) (C,)
-    norm.running_mean.copy_(mean), norm.running_var.copy_(var)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(var)
     norm.weight[:channels], norm.bias[:channels] = (var + norm.eps).sqrt()[:channels], mean[:channels]
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito's colours, told apart by colour-blind readers.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -44,7 +50,7 @@ def grid(images: Tensor | np.ndarray, columns: int | None = None, scale: int = 1
     return Image.fromarray(sheet).resize((sheet.shape[1] * scale, sheet.shape[0] * scale), Image.Resampling.NEAREST)
 
 
-def smooth(values: list[float], keep: float = 0.95) -> np.ndarray:
+def smooth(values: Sequence[float], keep: float = 0.95) -> np.ndarray:
     """Exponential moving average of a curve, corrected for its start; same length."""
     out, total, weight = np.empty(len(values)), 0.0, 0.0
     for i, value in enumerate(values):
@@ -53,7 +59,7 @@ def smooth(values: list[float], keep: float = 0.95) -> np.ndarray:
     return out
 
 
-def thinned(values: list[float], points: int = 500) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def thinned(values: Sequence[float], points: int = 500) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A curve in at most `points` blocks of neighbouring steps: of each the last step (from 1), mean, lowest, highest.
 
     Up to `points` steps a block is one step.
@@ -67,12 +73,12 @@ def thinned(values: list[float], points: int = 500) -> tuple[np.ndarray, np.ndar
 
 
 def curves(
-    history: dict[str, list[float]],
+    history: dict[str, Sequence[float]],
     title: str = "",
     mark: int | None = None,
-    scores: list[tuple[int, float]] = (),
+    scores: Sequence[tuple[int, float]] = (),
     score_name: str = "distance",
-):
+) -> Figure:
     """Losses above, mean D(x) and D(G(z)) below, then scores, against steps; faint raw values under a smooth line.
 
     Above 500 steps it draws blocks of steps (see `thinned`): means in the smooth line, the range in the faint one.
@@ -81,43 +87,45 @@ def curves(
         history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
         mark: a step to mark with a vertical line.
         scores: (step, distance) pairs; the best one is marked; a distance that is not finite leaves a gap.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
     """
     from matplotlib.figure import Figure
 
     both, scored = "d_real" in history, bool(scores)
     figure = Figure(figsize=(8, 3 + 2 * both + 2 * scored), layout="constrained")
-    above, *rest = panels = figure.subplots(1 + both + scored, 1, sharex=True, squeeze=False)[:, 0]
-    lines = [(above, "d_loss", "D loss", BLUE, "-"), (above, "g_loss", "G loss", ORANGE, "--")]
+    panels = figure.subplots(1 + both + scored, 1, sharex=True, squeeze=False)[:, 0]
+    losses = panels[0]
+    losses.set(title=title, ylabel="loss")
+    draw_curve(losses, history["d_loss"], "D loss", BLUE, "-")
+    draw_curve(losses, history["g_loss"], "G loss", ORANGE, "--")
+    if both:
+        panels[1].set(ylabel="sigmoid of D's logit", ylim=(0, 1))
+        draw_curve(panels[1], history["d_real"], "mean D(x), real", BLUE, "-")
+        draw_curve(panels[1], history["d_fake"], "mean D(G(z)), fake", ORANGE, "--")
     if scored:
-        steps, values = zip(*scores, strict=True)
-        panels[-1].plot(steps, values, ".-", color=GREEN, label=score_name)
-        if finite := [pair for pair in scores if math.isfinite(pair[1])]:
-            step, best = min(finite, key=lambda pair: pair[1])
-            panels[-1].plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
-        panels[-1].set(ylabel="lower is better", ylim=(0, None))
-    for below in rest[:both]:
-        lines += [
-            (below, "d_real", "mean D(x), real", BLUE, "-"),
-            (below, "d_fake", "mean D(G(z)), fake", ORANGE, "--"),
-        ]
-        below.set(ylabel="sigmoid of D's logit", ylim=(0, 1))
-    for axes, column, label, colour, style in lines:
-        steps, mean, low, high = thinned(history[column])
-        axes.plot(steps.repeat(2), np.stack([low, high], 1).ravel(), color=colour, alpha=0.2, linewidth=0.6)
-        axes.plot(steps, smooth(mean), style, color=colour, label=label)
-    above.set_ylabel("loss")
+        draw_scores(panels[-1], scores, score_name)
     panels[-1].set_xlabel("step (generator updates)")
     for axes in panels:
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
         if mark is not None:
             axes.axvline(mark, color="black", linewidth=1)
-    if title:
-        above.set_title(title)
     return figure
+
+
+def draw_curve(axes: Axes, values: Sequence[float], label: str, colour: str, style: str) -> None:
+    """One column of a history: a smooth line over the faint range of each block of steps."""
+    steps, mean, low, high = thinned(values)
+    axes.plot(steps.repeat(2), np.stack([low, high], 1).ravel(), color=colour, alpha=0.2, linewidth=0.6)
+    axes.plot(steps, smooth(mean), style, color=colour, label=label)
+
+
+def draw_scores(axes: Axes, scores: Sequence[tuple[int, float]], name: str) -> None:
+    """(step, distance) pairs as a line with gaps where a distance is not finite, and a mark on the lowest."""
+    axes.plot(*zip(*scores, strict=True), ".-", color=GREEN, label=name)
+    if finite := [pair for pair in scores if math.isfinite(pair[1])]:
+        step, best = min(finite, key=lambda pair: pair[1])
+        axes.plot(step, best, "o", color="black", label=f"best: {best:.3g} at step {step:,}")
+    axes.set(ylabel="lower is better", ylim=(0, None))
 
 
 def show(picture, alt: str, width: int | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -26,25 +26,21 @@ def quota(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/c
         cgroups: where Linux mounts control groups; version 2, and version 1 with its folder `cpu`.
         own: the list of this process's groups, in lines `number:controllers:/path`.
     """
-    allowed = [math.inf]
     try:
         lines = own.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:  # not Linux
         return math.inf
+    allowed = [math.inf]
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
-        top = cgroups / "cpu" if controllers else cgroups
+        top, read = (cgroups / "cpu", quota_1) if controllers else (cgroups, quota_2)
         group = top / path.strip("/")
         for folder in (group, *group.parents):  # each group above it limits too
-            for read in (quota_2, quota_1):
-                try:
+            if folder.is_relative_to(top):
+                with suppress(OSError, ValueError):  # no such file, or the word max
                     allowed.append(read(folder))
-                except (OSError, ValueError):  # no such file, or the word max
-                    continue
-            if folder == top:
-                break
     return min(allowed)
 
 

@@ -207,6 +207,7 @@ def test_a_gif_is_made_to_fit(tmp_path):
     assert path.stat().st_size <= 40_000
     with pytest.raises(CourseError, match="cannot be made smaller"):
         animate.animate(noise, tmp_path / "b.gif", max_bytes=500)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
 def test_animations_refuse_what_they_cannot_write(tmp_path):
