@@ -84,3 +84,17 @@ def test_a_ring_is_covered():
 def test_unknown_loss_is_named():
     with pytest.raises(CourseError, match="'hinges'.*Did you mean 'hinge'"):
         toy.ToyGAN(toy.ring(), "hinges")
+
+
+def test_a_stopped_step_leaves_both_nets_in_training(monkeypatch):
+    gan = toy.ToyGAN(toy.ring())
+    gan.step()
+    assert all(p.requires_grad for p in gan.discriminator.parameters())
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gan, "loss", gan.loss._replace(g=stop))
+    with pytest.raises(KeyboardInterrupt):
+        gan.step()
+    assert all(p.requires_grad for p in gan.discriminator.parameters())

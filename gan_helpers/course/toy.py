@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CourseError, nearest
+from ..models.blocks import frozen
 
 # ---------------------------------------------------------------------------------------------------------- shapes
 
@@ -250,7 +251,7 @@ class ToyGAN:
         """`d_steps` updates of D, then one of G."""
         for opt, lr in ((self.g_opt, self.g_lr), (self.d_opt, self.d_lr)):
             opt.param_groups[0]["lr"] = lr
-        D = self.discriminator.requires_grad_(True)
+        D = self.discriminator
         for _ in range(self.d_steps):
             real = self.shape.draw(self.batch_size, self.random).requires_grad_(bool(self.r1))
             with torch.no_grad():
@@ -265,11 +266,11 @@ class ToyGAN:
             self.d_opt.zero_grad()
             d_loss.backward()
             self.d_opt.step()
-        D.requires_grad_(False)
-        g_loss = self.loss.g(D(self.generator(self.sample_z())))
-        self.g_opt.zero_grad()
-        g_loss.backward()
-        self.g_opt.step()
+        with frozen(D):
+            g_loss = self.loss.g(D(self.generator(self.sample_z())))
+            self.g_opt.zero_grad()
+            g_loss.backward()
+            self.g_opt.step()
         self.steps += 1
 
     def frame(self) -> Frame:

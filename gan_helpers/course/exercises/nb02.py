@@ -104,7 +104,8 @@ def update_ema(ema: nn.Module, net: nn.Module, decay: float) -> None:
 def check_ema(answer) -> str:
     net, ema = (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)) for _ in range(2))
     with torch.no_grad():
-        net[1].weight.mul_(2), net[1].bias.add_(1)  # else they are equal in both from the start
+        net[1].weight.mul_(2)  # or else they would be equal in both from the start
+        net[1].bias.add_(1)
     for _ in range(3):
         net(torch.randn(9, 3))
     old, new = copy.deepcopy(ema.state_dict()), copy.deepcopy(net.state_dict())

@@ -27,7 +27,8 @@ def panel(patients: dict[str, Patient]):
         draw_course(row[3], patient, training="seen", fake="faked", unseen="unseen")
         draw_course(row[4], patient, diversity="diversity", distance="distance")
         row[3].set_ylim(-0.05, 1.05)
-        row[2].set_yscale("log"), row[4].set_yscale("log")
+        row[2].set_yscale("log")
+        row[4].set_yscale("log")
         for axes, title in zip(row, titles, strict=True):
             axes.set_title(title if first else "", fontsize=10)
             axes.tick_params(labelsize=7)
