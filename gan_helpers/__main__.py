@@ -3,69 +3,70 @@
 from __future__ import annotations
 
 import argparse
-import io
+import contextlib
 import json
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from . import recipes
+from . import memory, recipes
 from .errors import CourseError, in_one_line, speak_anyway
 
 # Each command imports what it needs, so that help and errors come at once.
 
 
 def list_all(o: argparse.Namespace) -> None:
-    from . import data, generators
+    from . import cards, data
+    from .environment import DATA
 
+    generators, networks = (cards.shipped(DATA / kind) for kind in ("generators", "networks"))
     table = {
         "recipes": {name: r.about for name, r in recipes.RECIPES.items()},
         "data": {**data.EMBEDDED, **data.DOWNLOADED, "PATH": "a folder or zip of your own images"},
-        "generators": {name: generators.about(path) for name, path in generators.shipped().items()},
+        "generators": {name: about(path, "recipe", "about") for name, path in generators.items()},
+        "networks": {name: about(path, "card", "trained on") for name, path in networks.items()},
     }
     if o.json:
         print(json.dumps(table, indent=2))
         return
     for title, rows in table.items():
         print(f"{title}:")
-        for name, about in rows.items():
-            print(f"  {name:<20} {about}")
+        for name, line in rows.items():
+            print(f"  {name:<20} {line}")
+
+
+def about(path: Path, text: str, key: str) -> str:
+    """What a trained file tells of itself in `text` of its header, which is JSON, under `key`."""
+    from . import cards
+
+    try:
+        return json.loads(cards.header(path)[text])[key]
+    except (CourseError, KeyError, TypeError, ValueError) as error:
+        return f"damaged: {error}"
 
 
 def train(o: argparse.Namespace) -> int:
-    for name, low in (("save_every", 1), ("score_every", 0)):
-        if not low <= getattr(o, name) <= 10**9:  # nan is not, either
-            raise CourseError(f"--{name.replace('_', '-')} must be at least {low}; got {getattr(o, name):g}.")
-    unreadable = [pair for pair in o.set if "=" not in pair]
-    if unreadable:
-        raise CourseError(f"--set takes key=value; got '{unreadable[0]}'.")
     if o.features and not o.score_every:
         raise CourseError("--features names the network that scores: give --score-every STEPS too.")
     changes = dict(pair.split("=", 1) for pair in o.set)
     changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
     recipe = recipes.get(o.recipe).but(**changes)
-    from . import data, environment, runs
+    from . import environment, runs
     from .devices import pick_device
 
     pick_device(o.device)
     folder = environment.at_home(o.out or runs.default_folder(recipe))
-    kept = o.resume and (folder / runs.KEPT).exists() and runs.recipe_of(folder).name == recipe.name
-    if kept:
-        recipe = runs.recipe_of(folder).but(**changes)  # what was set when the run began need not be typed again
+    if o.resume and (folder / runs.KEPT).exists() and (begun := runs.recipe_of(folder)).name == recipe.name:
+        recipe = begun.but(**changes)  # what was set when the run began need not be typed again
     runs.claim(folder, recipe, o.resume)  # before minutes of decoding
-    named = recipe.data in (*data.EMBEDDED, *data.DOWNLOADED)
-    if kept and not (o.data or named or environment.at_home(recipe.data).exists()):
-        raise CourseError(
-            f"The images of this run lay in '{recipe.data}', says {folder / runs.KEPT}, and nothing is there now, seen "
-            f"from {Path.cwd()}: say where they are (--data)."
-        )
-    options = {"fallback": o.fallback, "skip_broken": o.skip_broken}
-    images, judge = data.load(recipe.data, recipe.image_size, recipe.channels, **options), None
-    if images.name == o.fallback:
-        recipe = recipe.but(data=o.fallback)  # the card tells what was seen
+    opening = {"fallback": o.fallback, "skip_broken": o.skip_broken}
+    images, judge = runs.open_images(recipe, folder, **opening), None
+    recipe = runs.told_of(recipe, images)
     if o.score_every:
         from .evaluation import Judge
 
-        judge = Judge(recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **options)
+        judge = Judge(recipe.data, o.features, channels=recipe.channels, image_size=recipe.image_size, **opening)
     print(f"{recipe.name} on {images}, in {folder}")
     options = {"judge": judge, "score_every": o.score_every, "threads": o.threads, "progress": not o.quiet}
     trainer = runs.train(recipe, images, folder, device=o.device, resume=o.resume, save_every=o.save_every, **options)
@@ -77,33 +78,25 @@ def train(o: argparse.Namespace) -> int:
 
 def sample(o: argparse.Namespace) -> None:
     out = checked_out(o.out, (".png", ".npy"))
-    if not 1 <= o.n <= 100_000:
-        raise CourseError(f"--n must lie between 1 and 100,000; got {o.n}.")
-    if not 0 <= o.seed < 2**32:
-        raise CourseError(f"--seed must lie between 0 and {2**32 - 1}; got {o.seed}.")
+    import numpy as np
     import torch
 
     from . import files, generators, plots
     from .latent import draw_z, generate
 
     generator = generators.load_generator(o.source)
-    labels = torch.full((o.n,), generators.class_number(generator, o.kind)) if o.kind is not None else None
+    labels = None
+    if o.class_name is not None:
+        labels = torch.full((o.n,), generators.class_number(generator, o.class_name))
     z = draw_z(o.n, generator.recipe.latent_dim, o.seed)  # (N, latent_dim)
     images = generate(generator, z, labels, each=plots.to_uint8)  # (N, C, S, S)
-    if out.suffix.lower() == ".png":
-        files.save_atomically(out, plots.grid(images).save)
-    else:
-        files.save_atomically(out, lambda part: part.write_bytes(npy(images.permute(0, 2, 3, 1).numpy())))
+
+    def write(part: Path) -> None:
+        with open(part, "wb") as file:
+            np.save(file, images.permute(0, 2, 3, 1).numpy())
+
+    files.save_atomically(out, plots.grid(images).save if out.suffix.lower() == ".png" else write)
     print(f"{o.n} images in {out}")
-
-
-def npy(array) -> bytes:
-    """The array as the bytes of an .npy file."""
-    import numpy as np
-
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 def animate(o: argparse.Namespace) -> None:
@@ -112,8 +105,6 @@ def animate(o: argparse.Namespace) -> None:
     from .environment import at_home
 
     out, run = checked_out(o.out, animation.SUFFIXES), at_home(o.run)
-    if not 0.1 <= o.fps <= 50:
-        raise CourseError(f"--fps must lie between 0.1 and 50; got {o.fps:g}.")
     if not (run / "frames").is_dir():
         raise CourseError(f"{o.run} is no run folder: it has no frames.")
     animation.animate(frames.frames(run), out, fps=o.fps)
@@ -124,14 +115,7 @@ def walk(o: argparse.Namespace) -> None:
     from . import animate as animation
 
     out = checked_out(o.out, animation.SUFFIXES)
-    limits = {"seconds": (0.5, 60), "fps": (1, 50), "n": (1, 64), "max_mb": (0.1, 1000)}
-    for name, (low, high) in limits.items():
-        if not low <= getattr(o, name) <= high:
-            raise CourseError(
-                f"--{name.replace('_', '-')} must lie between {low} and {high}; got {getattr(o, name):g}."
-            )
-    if not all(0 <= seed < 2**32 for seed in o.seeds):
-        raise CourseError(f"--seeds must lie between 0 and {2**32 - 1}.")
+    animation.check_format(out)
     import torch
 
     from . import generators, latent
@@ -158,11 +142,9 @@ def direction(generator, name: str):
         if not 1 <= int(name) <= len(found):
             raise CourseError(f"--direction takes 1 to {len(found)}, or an attribute; got '{name}'.")
         return found[int(name) - 1]
-    if generator.recipe.data not in data.EMBEDDED:
-        raise CourseError(
-            f"The images of {generator.recipe.data} have no attributes at hand: --direction takes a number."
-        )
     r = generator.recipe
+    if r.data not in data.EMBEDDED:
+        raise CourseError(f"The images of {r.data} have no attributes at hand: --direction takes a number.")
     probe = directions.Probe.fit(data.load(r.data, r.image_size, r.channels), (name,))
     return directions.attribute_directions(generator, probe)[name]
 
@@ -224,8 +206,41 @@ def checked_out(name: str, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="gan-helpers", description="Train, sample and animate the GANs of the course.")
+def number(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """A reader of an option that is a number, whole (`int`) or not (`float`), between `low` and `high`."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            if low <= (value := kind(text)) <= high:  # nan is not, either
+                return value
+        what = "a whole number" if kind is int else "a number"
+        raise argparse.ArgumentTypeError(f"must be {what} between {low:,} and {high:,}; got '{text}'")
+
+    return read
+
+
+def setting(text: str) -> str:
+    """A `key=value`, as it is."""
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"takes key=value; got '{text}'")
+    return text
+
+
+class Parser(argparse.ArgumentParser):
+    """One that tells of a wrong word in one line, as every other error is told."""
+
+    def error(self, message: str) -> None:
+        message = re.sub("^argument ([^:]+): ", r"\1 ", message)
+        raise CourseError(f"{message}. Help: {self.prog} --help")
+
+
+SEED = number(int, 0, 2**32 - 1)
+GENERATOR = "a shipped name, a run folder or a checkpoint"
+
+
+def parser() -> Parser:
+    """Every command with its options; whatever is wrong with a single one of them is told here."""
+    p = Parser(prog="gan-helpers", description="Train, sample and animate the GANs of the course.")
     commands = p.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, call, about: str) -> argparse.ArgumentParser:
@@ -233,7 +248,7 @@ def parser() -> argparse.ArgumentParser:
         c.set_defaults(call=call)
         return c
 
-    c = command("list", list_all, "recipes, data sets and shipped generators")
+    c = command("list", list_all, "recipes, data sets, shipped generators and networks that measure")
     c.add_argument("--json", action="store_true")
 
     c = command("train", train, "train a recipe in a run folder")
@@ -245,32 +260,33 @@ def parser() -> argparse.ArgumentParser:
     budget.add_argument("--minutes", type=float, help="total training time")
     c.add_argument("--out", help="the run folder (default: runs/RECIPE)")
     c.add_argument("--resume", action="store_true", help="go on where the folder's last checkpoint stopped")
-    c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend",
+    c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend", type=setting,
                    help=f"change the recipe: {', '.join(recipes.FIELDS[2:])}")  # fmt: skip
     c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     c.add_argument("--threads", type=int, help="of the CPU (default: the checkpoint's, or the fastest of a short test)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
     c.add_argument("--fallback", choices=("faces", "fashion"), help="the embedded set to use where a download fails")
-    c.add_argument("--save-every", type=float, default=60, metavar="SECONDS", help="between checkpoints (default 60)")
-    c.add_argument("--score-every", type=int, default=0, metavar="STEPS",
+    c.add_argument("--save-every", type=number(float, 1, 1e9), default=60, metavar="SECONDS",
+                   help="between checkpoints (default 60)")  # fmt: skip
+    c.add_argument("--score-every", type=number(int, 0, 10**9), default=0, metavar="STEPS",
                    help="score against held-out images, and keep the best generator (default: never)")  # fmt: skip
     c.add_argument("--quiet", action="store_true", help="no progress bar (in a log it is a line a minute)")
     c.add_argument("--features", help="the network that scores (default: imagenet where it is installed)")
 
     c = command("sample", sample, "draw images from a generator")
-    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
-    c.add_argument("--n", type=int, default=64)
-    c.add_argument("--seed", type=int, default=0)
-    c.add_argument("--class", dest="kind", metavar="CLASS", help="a class by name or number (default: each in turn)")
+    c.add_argument("source", help=GENERATOR)
+    c.add_argument("--n", type=number(int, 1, 100_000), default=64)
+    c.add_argument("--seed", type=SEED, default=0)
+    c.add_argument("--class", dest="class_name", help="a class by name or number (default: each in turn)")
     c.add_argument("--out", required=True, help="FILE.png (a grid) or FILE.npy (uint8 N x H x W x C)")
 
     c = command("animate", animate, "make an animation of a run's fixed-noise grids")
     c.add_argument("run", help="a run folder")
     c.add_argument("--out", required=True, help="FILE.gif, FILE.webp or FILE.mp4")
-    c.add_argument("--fps", type=float, default=8)
+    c.add_argument("--fps", type=number(float, 0.1, 50), default=8)
 
     c = command("evaluate", evaluate, "measure a generator or images against a data set's held-out images")
-    c.add_argument("source", help="a shipped name, run folder, checkpoint, FILE.npy, or a folder or zip of images")
+    c.add_argument("source", help=f"{GENERATOR}, FILE.npy, or a folder or zip of images")
     c.add_argument("--data", required=True, help="the data set: a name, or a folder or zip of images")
     c.add_argument("--n", type=int, help="images to score (default: as many as are held out, at most 10,000)")
     c.add_argument("--metrics", help="comma-separated, of frechet, kernel, precision, recall, density, coverage, "
@@ -292,17 +308,18 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
 
     c = command("walk", walk, "make an endless animation of a walk from seed to seed, or along a direction")
-    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
+    c.add_argument("source", help=GENERATOR)
     c.add_argument("--out", required=True, help="FILE.gif, FILE.webp or FILE.mp4")
-    c.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3], help="the stops (default 0 1 2 3)")
+    c.add_argument("--seeds", type=SEED, nargs="+", default=[0, 1, 2, 3], help="the stops (default 0 1 2 3)")
     c.add_argument("--direction", help="to and fro instead, from the first seed: 1 is the strongest; or an attribute")
-    c.add_argument("--n", type=int, default=1, help="images side by side")
-    c.add_argument("--seconds", type=float, default=8)
-    c.add_argument("--fps", type=float, default=25)
-    c.add_argument("--max-mb", type=float, default=3, help="frames and colours are left out until it fits (default 3)")
+    c.add_argument("--n", type=number(int, 1, 64), default=1, help="images side by side")
+    c.add_argument("--seconds", type=number(float, 0.5, 60), default=8)
+    c.add_argument("--fps", type=number(float, 1, 50), default=25)
+    c.add_argument("--max-mb", type=number(float, 0.1, 1000), default=3,
+                   help="frames and colours are left out until it fits (default 3)")  # fmt: skip
 
     c = command("export-explorer", export_explorer, "write a generator with sliders as one HTML page, for any browser")
-    c.add_argument("source", help="a shipped name, a run folder or a checkpoint")
+    c.add_argument("source", help=GENERATOR)
     c.add_argument("--out", required=True, help="FILE.html")
 
     c = command("export", export, "write a run's generator as a small file with a card")
@@ -316,8 +333,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 if all went well, 1 with one line on stderr if not, 130 for a run that was stopped."""
     speak_anyway()
-    o = parser().parse_args(argv)
+    memory.keep_freed()
     try:
+        o = parser().parse_args(argv)
         return o.call(o) or 0
     except BrokenPipeError:
         return 0

@@ -1,7 +1,10 @@
 """The command line and the files it reads: what a person types, and what they are told."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from gan_helpers import checkpoints, generators, tensors
+from gan_helpers import checkpoints, classifier, environment, generators, tensors
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.latent import draw_z, generate
@@ -91,12 +94,41 @@ def test_export_is_small_and_samples_alike(run, tmp_path):
     ("train first-minute --set minutes=", "no budget"),
     ("animate nowhere --out a.gif", "no run folder"),
     ("animate nowhere --out a.avi", ".gif"),
+    ("train first-minute --save-every nan", "--save-every must be a number between 1 and"),
+    ("train first-minute --score-every -1", "--score-every must be a whole number between 0 and"),
+    ("train first-minute --device cpu:x", "no cpu:x"),
+    ("train first-minute --device cuda:99", "no cuda:99"),
+    ("train first-minute --data=", "No data set or folder ''"),
+    ("train first-minute --stpes 3", "unrecognized arguments: --stpes 3. Help: gan-helpers --help"),
+    ("sample dcgan-faces", "required: --out. Help: gan-helpers sample --help"),
+    ("trane", "invalid choice: 'trane'"),
+    ("evaluate ~nosuch/x --data faces", "Nothing to score at"),
+    ("walk dcgan-faces --out w.gif --direction \u00b2", "no table for"),
+    ("sample dcgan-faces --out ~nosuch/x.txt", "--out must end in"),
 ])  # fmt: skip
 def test_wrong_words_are_told_in_one_line(command, told, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
     assert main(command.split()) == 1
     err = capsys.readouterr().err
-    assert told in err and err.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert told in err and err.count("\n") == 1 and [p.name for p in tmp_path.iterdir() if p.name != "cache"] == []
+
+
+@pytest.mark.parametrize("command", [
+    "--help", "train --help", "trane", "train first-minute --stpes 3", "train dcgan-celeb",
+    "sample x --out a.png --n 0", "train first-minute --set lr=1", "animate x --out a.gif --fps nan", "list",
+])  # fmt: skip
+def test_words_are_answered_before_anything_heavy_is_imported(command, tmp_path):
+    """PyTorch alone takes a second or two, NumPy a tenth; `list` needs NumPy."""
+    code = (
+        "import sys\nfrom gan_helpers.__main__ import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "print(*sys.modules, sep=chr(10))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command.split()], capture_output=True, text=True, check=True,
+                          cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(environment.ROOT)})  # fmt: skip
+    heavy = {"torch", "matplotlib", "PIL", "tqdm"} | (set() if command == "list" else {"numpy", "safetensors"})
+    assert not heavy & set(done.stdout.splitlines())
 
 
 def test_list(capsys):
@@ -104,6 +136,10 @@ def test_list(capsys):
     table = json.loads(capsys.readouterr().out)
     assert set(table["recipes"]) == set(RECIPES) and "faces" in table["data"] and "celeba" in table["data"]
     assert set(table["generators"]) == set(generators.shipped())
+    assert table["generators"]["dcgan-faces"] == generators.load_generator("dcgan-faces").recipe.about
+    assert (
+        set(table["networks"]) == set(classifier.shipped()) and "faces, 9,000 images" in table["networks"]["faces-net"]
+    )
     assert main(["list"]) == 0 and "first-minute" in capsys.readouterr().out
 
 
@@ -161,6 +197,20 @@ def test_wrong_layers_are_named(run, tmp_path):
         save_file({k: v.contiguous() for k, v in wrong.items()}, tmp_path / "x.safetensors", header)
         with pytest.raises(CourseError, match=f"x.safetensors.*'ema.(layers.0.weight|extra)' .*{told}"):
             generators.load_generator(tmp_path / "x.safetensors")
+
+
+def test_a_generator_is_read_alone_and_only_if_it_fits(run, tmp_path, monkeypatch):
+    """Of a checkpoint, a third or less is the generator; a header may promise a net that fills the memory."""
+    recipe, header, kept = checkpoints.read(run / "checkpoint.safetensors")
+    read, names = generators.read_tensors, []
+    monkeypatch.setattr(generators, "read_tensors", lambda *a: names.append(read(*a)) or names[-1])
+    generators.load_generator(run)
+    assert {name.partition(".")[0] for name in names[0]} == {"ema" if recipe.ema else "generator"}
+    monkeypatch.setattr(generators, "read_tensors", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *_, **__: pytest.fail("memory was taken"))
+    tensors.save_tensors(tmp_path / "x.safetensors", kept, header | {"recipe": recipe.but(g_width=512).to_json()})
+    with pytest.raises(CourseError, match="x.safetensors: layer .* has shape"):
+        generators.load_generator(tmp_path / "x.safetensors")
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
