@@ -305,3 +305,12 @@ def test_a_judge_prefers_faces_to_noise():
     trained = generators.load_generator("dcgan-faces")
     untrained = runs.Trainer(trained.recipe, data.load("faces").images[:16]).generator
     assert judge(trained) < judge(untrained)
+
+
+def test_files_that_lie_sorted_are_scored_by_lot(tmp_path):
+    sorted_by_shade = np.repeat(np.arange(100, dtype=np.uint8), 8 * 8).reshape(100, 8, 8, 1)
+    np.save(tmp_path / "shades.npy", sorted_by_shade)
+    sample, count = evaluation.samples_of(tmp_path / "shades.npy")
+    shades = sample(30, 0)[:, 0, 0, 0]
+    assert count == 100 and len(set(shades)) == 30 and shades.max() > 80
+    assert (sample(100, 0)[:, 0, 0, 0] == np.arange(100)).all()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_helpers.course import exercises
-from gan_helpers.course.exercises import NotAttempted, Wrong, call, check, exercise, grade, hint, solution
+from gan_helpers.course.exercises import NotAttempted, Wrong, call, check, exercise, grade, hint, is_blank, solution
 from gan_helpers.errors import CourseError
 
 
@@ -187,3 +187,12 @@ def test_ids_that_are_none(id, capsys):
     assert "There is no exercise" in capsys.readouterr().out
     with pytest.raises(CourseError):
         grade(id, 1)
+
+
+def test_a_wrong_constant_is_an_answer():
+    def blank(x):
+        """Nothing yet."""
+        ...
+
+    assert is_blank(blank) and is_blank(lambda x: ...) and is_blank(lambda x: None)
+    assert not is_blank(lambda x: 0.5) and not is_blank(lambda x: True)

@@ -1,5 +1,6 @@
 """The explorer without a browser: where it stands, what its controls do, and that its code makes what it shows."""
 
+import functools
 import io
 import threading
 
@@ -9,12 +10,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gan_helpers import data, features, latent, page, plots
+from gan_helpers import data, directions, features, generators, latent, models, page, plots, runs
+from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.models import auxiliary
 from gan_helpers.models.blocks import OnePerClass
 from gan_helpers.models.dcgan import Discriminator, Generator
+from gan_helpers.page import compile_net
 from gan_helpers.plots import to_hwc
+from gan_helpers.recipes import Recipe
 from gan_helpers.widgets import explore
 from gan_helpers.widgets.expression import Expression, call, import_lines
 from gan_helpers.widgets.state import Explorer
@@ -352,3 +356,41 @@ def test_fast_drags_draw_the_newest_view_and_leave_no_queue(tmp_path):
     go_on.set()
     first.join()
     assert len(made) == 2 and made[-1].psi == pytest.approx(0.61) and view.draw.drawn is e.view
+
+
+NOISE = data.ImageSet(np.random.default_rng(0).integers(0, 256, (60, 3, 16, 16), dtype=np.uint8), "noise")
+TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6)
+
+
+def trained_with_classes():
+    torch.manual_seed(0)
+    return models.build_generator(TINY.but(family="best", labels="conditional", num_classes=3)).eval()
+
+
+def test_a_conditional_generator_straight_from_training_has_classes():
+    net = trained_with_classes()
+    explorer = Explorer(net, NOISE)
+    assert explorer.class_names == ("0", "1", "2") and generators.class_names(torch.nn.Identity()) == ()
+    explorer.change(label=2)
+    assert "class 2" in explorer.describe()
+    assert directions.activation_pca(net, 3).shape == (3, 6)  # its ReLUs can be found
+    assert sum(layer["type"] == "relu" for layer in compile_net(net)[0]["layers"]) == 3
+
+
+def test_code_of_a_windows_path(monkeypatch):
+    fake = functools.wraps(generators.load_generator)(lambda source: trained_with_classes())
+    monkeypatch.setattr("gan_helpers.widgets.state.load_generator", fake)
+    compile(Explorer(r"C:\Users\me\run", NOISE).code(), "cell", "exec")
+
+
+def test_attributes_of_a_grey_generator(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = TINY.but(data="faces", channels=1)
+    runs.train(recipe.but(steps=1), data.load("faces"), "run", device="cpu", progress=False)
+    command = ["walk", "run", "--out", "walk.gif", "--seconds", "0.5", "--fps", "1"]
+    assert main([*command, "--direction", "glasses"]) == 0 and main([*command, "--direction", "1"]) == 0
+    explorer = Explorer("run")
+    explorer.find("T")
+    explorer.move('T["glasses"]', 1.0)
+    assert 'data.load("faces", 16, 1)' in explorer.code()
+    exec(explorer.code(), {})

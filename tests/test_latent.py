@@ -1,5 +1,7 @@
 """Latent vectors and directions, by their properties."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +146,11 @@ def test_directions_file(tmp_path):
     path.write_bytes(b"rubbish")
     with pytest.raises(CourseError, match="cannot be read"):
         directions.load_directions(path, 6)
+
+
+def test_saved_directions_can_be_saved_again(tmp_path):
+    directions.save_directions(tmp_path / "d.safetensors", {"a": torch.randn(4)})
+    kept = directions.load_directions(tmp_path / "d.safetensors", 4)
+    maps = Path("/proc/self/maps")
+    assert not maps.exists() or "d.safetensors" not in maps.read_text()  # Windows would not replace a mapped file
+    directions.save_directions(tmp_path / "d.safetensors", kept | {"b": torch.randn(4)})

@@ -139,3 +139,10 @@ def test_where_all_names_are_numbers_only_names_count():
         generators.class_number(loaded(*sorted(map(str, range(1, 13)))), "0")
     assert generators.class_number(loaded("cat", "3"), "0") == 0
     assert generators.class_number(loaded("Hund", "K\u00e4fer"), "Ka\u0308fer") == 1
+
+
+def test_cache_folder_may_lie_at_home(monkeypatch):
+    monkeypatch.setenv("GAN_HELPERS_CACHE", "~/gan")
+    assert environment.cache_dir() == Path.home() / "gan"
+    monkeypatch.setenv("GAN_HELPERS_CACHE", "")
+    assert environment.cache_dir() == environment.DATA / "cache"

@@ -4,9 +4,11 @@ import dataclasses
 import errno
 import io
 import os
+import shutil
 import signal
-import stat
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +19,9 @@ from gan_helpers import (
     animate,
     callbacks,
     checkpoints,
-    classifier,
     console,
     data,
-    files,
+    environment,
     frames,
     generators,
     latent,
@@ -28,10 +29,10 @@ from gan_helpers import (
 )
 from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
-from gan_helpers.data import images
+from gan_helpers.data import download, images
 from gan_helpers.errors import CourseError
 from gan_helpers.interrupt import Interrupt
-from gan_helpers.recipes import Recipe
+from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.tensors import save_tensors
 from gan_helpers.training import Diverged, Trainer
 
@@ -40,6 +41,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uin
 SET = data.ImageSet(IMAGES, "noise")
 QUIET = {"device": "cpu", "progress": False}
 SMALL = ["--out", "run", "--device", "cpu"]
+ROOT = str(environment.ROOT)
 
 
 def stop(*_):
@@ -81,24 +83,6 @@ def test_rates_change_in_place():
     trainer.set_learning_rates()
     assert group["lr"] is tensor and tensor.item() == pytest.approx(TINY.g_lr / 3)
     assert trainer.d_optimizer.param_groups[0]["lr"] == pytest.approx(TINY.d_lr / 3)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folder")
-def test_files_and_their_folder_are_forced_to_the_disk_in_order(tmp_path, monkeypatch):
-    """A power cut must not leave a file's name without its bytes, nor a folder without its newest checkpoint."""
-    events, fsync, replace = [], os.fsync, os.replace
-
-    def forced(fd):
-        events.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
-        fsync(fd)
-
-    monkeypatch.setattr(os, "fsync", forced)
-    monkeypatch.setattr(os, "replace", lambda a, b: events.append("move") or replace(a, b))
-    files.save_text(tmp_path / "x.txt", "here")
-    assert events == ["file", "move", "folder"]
-    events.clear()
-    save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {})
-    assert events == ["file", "move", "folder"] and len(list(tmp_path.iterdir())) == 2
 
 
 def photos(folder, counts):
@@ -188,7 +172,7 @@ def test_a_digest_follows_its_images(tmp_path):
 
 
 def test_an_extra_that_fails_is_told_once_and_ends_no_run(tmp_path, monkeypatch, capsys):
-    errors = {"Pictures": OSError(28, "No space left"), "TensorBoard": ImportError("no tensorboard")}
+    errors = {"Pictures": OSError(28, "No space left"), "TensorBoard": ValueError("proto")}
     errors |= {"Progress": UnicodeEncodeError("ascii", "é", 0, 1, "x"), "Slowdown": TypeError("x")}
     for name, error in errors.items():
         monkeypatch.setattr(getattr(callbacks, name), "start", fail(error))
@@ -197,6 +181,18 @@ def test_an_extra_that_fails_is_told_once_and_ends_no_run(tmp_path, monkeypatch,
     assert all(out.count(f"{name} stopped, the training goes on") == 1 for name in errors)
     with pytest.raises(Diverged):
         callbacks.Tolerant(type("D", (Callback,), {"step": fail(Diverged("x"))})()).step(None)
+
+
+def test_a_package_that_is_left_out_is_told_once_in_a_process(tmp_path, monkeypatch, capsys):
+    for name in ("torch.utils.tensorboard", "torch.utils.tensorboard.writer"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    console.say_once.cache_clear()
+    for name in ("first", "second"):
+        assert runs.train(TINY.but(steps=1), SET, tmp_path / name, **QUIET).finished
+        told = capsys.readouterr().out
+        assert told.count("pip install tensorboard") == (name == "first") and "!!!" not in told
+        assert (tmp_path / name / "training.gif").exists() and not (tmp_path / name / "tensorboard").exists()
 
 
 def fail(error):
@@ -243,22 +239,44 @@ def test_a_thousand_classes_make_no_picture_too_high():
             animate.animate([Image.new("RGB", (2, 70_000))], name)
 
 
-def test_ffmpeg_that_is_missing_is_named(tmp_path, monkeypatch):
-    import imageio.v2
+def test_ffmpeg_that_is_missing_is_named_before_anything_is_drawn(tmp_path, monkeypatch, capsys):
+    import imageio_ffmpeg
 
-    monkeypatch.setattr(imageio.v2, "get_writer", fail(RuntimeError("No ffmpeg exe could be found")))
-    with pytest.raises(CourseError, match=r"No ffmpeg exe.*pip install 'imageio\[ffmpeg\]'"):
-        animate.animate([Image.new("RGB", (8, 8))], tmp_path / "a.mp4")
-    assert not list(tmp_path.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", fail(RuntimeError("No ffmpeg exe could be found")))
+        with pytest.raises(CourseError, match=r"No ffmpeg exe.*pip install 'imageio\[ffmpeg\]'"):
+            animate.animate([Image.new("RGB", (8, 8))], tmp_path / "a.mp4")
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    monkeypatch.setattr(generators, "load_generator", fail(AssertionError("drawn first")))
+    assert main(["walk", "dcgan-faces", "--out", str(tmp_path / "w.mp4")]) == 1
+    told = capsys.readouterr().err
+    assert "pip install 'imageio[ffmpeg]'" in told and told.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_locks_is_told_and_used(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "lock", fail(OSError(errno.ENOLCK, "No locks available")))
+    """Network folders and Google Drive: nobody may be kept from a run, and none may be left to run unguarded unsaid."""
+    for k, error in enumerate((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)):
+        monkeypatch.setattr(runs, "lock_descriptor", fail(OSError(error, os.strerror(error))))
+        with runs.locked(tmp_path / f"run{k}"):
+            told = capsys.readouterr().out
+        assert told.count(f"files cannot be locked ({os.strerror(error)})") == 1
+
+
+def test_a_lock_goes_with_its_process_and_its_file_is_not_empty(tmp_path):
+    """A killed process leaves no lock; Google Drive's app replaces an empty file, and its lock with it."""
+    code = (
+        "import sys, time; from pathlib import Path; from gan_helpers import runs\nwith runs.locked(Path(sys.argv[1])):"
+    )
+    command = [sys.executable, "-c", f"{code} print('locked', flush=True); time.sleep(600)", str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": ROOT}) as holder:
+        try:
+            assert holder.stdout.readline().strip() == b"locked"
+            with pytest.raises(CourseError, match="Another process is training in .*--out"):
+                runs.train(TINY, SET, tmp_path / "run", **QUIET)
+        finally:
+            holder.kill()
     assert runs.train(TINY, SET, tmp_path / "run", **QUIET).finished
-    assert capsys.readouterr().out.count("files cannot be locked (No locks available)") == 1
-    monkeypatch.setattr(runs, "lock", fail(PermissionError(errno.EACCES, "Permission denied")))
-    with pytest.raises(CourseError, match="Another process is training"):
-        runs.train(TINY, SET, tmp_path / "other", **QUIET)
+    assert (tmp_path / "run" / ".lock").stat().st_size > 0
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
@@ -346,18 +364,69 @@ def test_a_moved_folder_is_said_to_come_from_the_recipe(tmp_path, monkeypatch, c
     again = ["train", "dcgan-faces", "--steps", "2", *SMALL, "--resume", "--quiet"]
     assert main(again) == 1
     told = capsys.readouterr().err
-    assert "lay in 'pets', says run/recipe.json" in told and "(--data)" in told and "it/s" not in told
+    assert "lay in 'pets', says run/recipe.json" in told and "--data" in told and "it/s" not in told
     assert main([*again, "--data", "animals"]) == 0  # by content, wherever they lie
 
 
-def test_training_a_network_leaves_the_global_generator_alone(tmp_path):
-    labels = np.arange(50) % 2
-    images = data.ImageSet(IMAGES, "noise", labels, ("a", "b"))
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
-    for name in ("one", "two"):
-        classifier.train_classifier(images, images, tmp_path / f"{name}.safetensors", image_size=32, epochs=1)
-    assert torch.rand(1) == expected
-    one, two = (classifier.load_classifier(tmp_path / f"{name}.safetensors").state_dict() for name in ("one", "two"))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+def test_a_run_tells_of_the_images_that_it_saw(tmp_path, monkeypatch):
+    """Recipe, checkpoint and card, whatever the recipe says: own arrays, a part of a set, a folder, an embedded set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+    recipe = RECIPES["best-cifar10-uncond"].but(image_size=16, g_width=4, d_width=4, batch_size=8, steps=1)
+    folder = photos(tmp_path / "mine", {"a": 30, "b": 30})
+    faces, own = data.load("faces", 16), data.load(folder, 16)
+    cases = {
+        "noise": (SET, "noise"),
+        "some": (faces.take(np.arange(20), "faces:some"), "faces:some"),
+        "part": (own.only("a"), "mine:a"),
+        "whole": (own, str(folder)),
+        "faces": (faces, "faces"),
+    }
+    for name, (seen, told) in cases.items():
+        assert runs.train(recipe, seen, name, **QUIET).recipe.data == told
+        assert runs.recipe_of(Path(name)).data == checkpoints.read_header(generators.find(name))[0].data == told
+        card = generators.export_generator(name, Path(f"{name}.safetensors")).with_suffix(".md").read_text("utf-8")
+        assert f"trained on {Path(told).name}" in card and "cifar10" not in card.replace(recipe.name, "")
+    assert runs.train(recipe.but(data=folder, steps=1), own, "path", **QUIET).recipe.data == str(folder)
+    assert runs.train(recipe.but(data="./mine", steps=1), own, "relative", **QUIET).recipe.data == "./mine"
+    assert runs.train(recipe.but(steps=2), own, "whole", resume=True, **QUIET).step == 2
+    shutil.move(folder, tmp_path / "elsewhere")
+    with pytest.raises(CourseError, match="mine', says whole.recipe.json, and nothing is there now.*--data"):
+        runs.train(recipe.but(data=folder, steps=3), out="whole", resume=True, **QUIET)
+
+
+def test_a_stand_in_is_recorded_as_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def nothing(split):
+        raise CourseError("no network")
+
+    monkeypatch.setattr(download, "mnist", nothing)
+    tiny = ["--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=4", "family=dcgan"]
+    assert main(["train", "conv-mnist", "--fallback", "fashion", "--steps", "1", "--out", "run", *tiny]) == 0
+    assert runs.recipe_of(tmp_path / "run").data == "fashion"
+    assert "fashion" in generators.export_generator("run", tmp_path / "g.safetensors").with_suffix(".md").read_text()
+    assert (
+        main(["train", "conv-mnist", "--fallback", "fashion", "--steps", "2", "--out", "run", "--resume", *tiny]) == 0
+    )
+
+
+def test_scores_of_another_network_are_not_mixed_in(tmp_path):
+    class Judge:
+        def __init__(self, name, value):
+            self.name, self.value = name, value
+
+        def __call__(self, generator):
+            return self.value
+
+    options = {"device": "cpu", "progress": False, "score_every": 3}
+    runs.train(TINY.but(steps=3), SET, tmp_path / "run", judge=Judge("FD(faces-net)", 5.0), **options)
+    runs.train(TINY, SET, tmp_path / "run", resume=True, judge=Judge("FD(inception)", 80.0), **options)
+    assert callbacks.read_scores(tmp_path / "run") == ("FD(inception)", [(6, 80.0)])
+    assert checkpoints.read(tmp_path / "run" / "best.safetensors")[1]["score"] == "FD(inception) 80"
+
+
+def test_run_folders_stay_in_runs():
+    foreign = TINY.but(name="../../etc/run", data="faces")
+    assert runs.default_folder(foreign).parent == Path("runs")
+    assert runs.default_folder(TINY.but(name="/", data=".")).parent == Path("runs")
