@@ -106,7 +106,7 @@ class Textbook:
                 (seen, r.fake_target + noise[1], False),
             ):
                 verdict = discriminator(x, *shown)
-                logits, kinds = verdict if r.class_head else (verdict, None)
+                logits, kinds = verdict if r.head_classes else (verdict, None)
                 loss = score(r.loss, logits, is_real, False, target)
                 if r.labels == "acgan" or (r.labels == "real" and is_real):
                     loss = loss + F.cross_entropy(kinds, y)
@@ -115,7 +115,7 @@ class Textbook:
             d_opt.step()
             generator.zero_grad()
             verdict = discriminator(diff_augment(fake, r.augment), *shown)
-            logits, kinds = verdict if r.class_head else (verdict, None)
+            logits, kinds = verdict if r.head_classes else (verdict, None)
             g_loss = score(r.loss, logits, False, True, r.real_target)
             if r.labels == "acgan":
                 g_loss = g_loss + F.cross_entropy(kinds, y)

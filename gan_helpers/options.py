@@ -93,10 +93,12 @@ def converted(name: str, kind: type, value):
 
 
 def described(options: Options) -> list[tuple[str, str, str, str]]:
-    """Name, value, what is allowed and meaning of every option, as text."""
+    """Name, value, what is allowed and meaning of every option, as text; also of those within an option."""
     rows = []
     for f in fields(options):
-        if rule := f.metadata:
+        if isinstance(getattr(options, f.name), Options):
+            rows += described(getattr(options, f.name))
+        elif rule := f.metadata:
             span = "" if rule["low"] is None else f"{rule['low']:g} to {rule['high']:g}"
             allowed = " | ".join(str(choice) or "''" for choice in rule["choices"]) or span
             rows.append((options.PREFIX + f.name, str(getattr(options, f.name)), allowed, rule["about"]))

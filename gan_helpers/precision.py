@@ -48,7 +48,7 @@ def passes(nets: tuple[nn.Module, nn.Module], recipe: Recipe, half: bool) -> tup
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         images = generator(z, y) if recipe.conditional else generator(z)
         verdict = discriminator(images, y) if recipe.labels in ("pairs", "conditional") else discriminator(images)
-    logits = verdict[0] if recipe.class_head else verdict
+    logits = verdict[0] if recipe.head_classes else verdict
     F.softplus(-logits.float()).mean().backward()
     seconds = time.perf_counter() - began
     gradients = [torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]) for net in nets]

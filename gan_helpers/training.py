@@ -22,11 +22,10 @@ from .batches import Batches, checked_data, derive_seed
 from .devices import half_precision, make_optimizer, pick_device, seeded, set_rate, telling_memory
 from .errors import CourseError
 from .history import History
-from .interrupt import Interrupt
 from .losses import LOSSES, gradient_penalty, r1_penalty
-from .models.blocks import frozen
 from .recipes import Recipe
 from .recorded import Recorded, can_be_recorded
+from .temporary import Interrupt, frozen
 
 COLUMNS = ("d_loss", "g_loss", "d_real", "d_fake")  # of the history: both losses, mean D(x), mean D(G(z))
 
@@ -181,7 +180,7 @@ class Trainer:
     def verdict(self, x: Tensor, y: Tensor | int | None) -> tuple[Tensor, Tensor | None]:
         """D's logits (N,) on images (N, C, S, S), and its class logits (N, num_classes) if it has a class head."""
         out = self.discriminator(x, y) if self.recipe.labels in ("pairs", "conditional") else self.discriminator(x)
-        return out if self.recipe.class_head else (out, None)
+        return out if self.recipe.head_classes else (out, None)
 
     def verdicts(self, real: Tensor, fake: Tensor, y: Tensor | int | None) -> list[Tensor | None]:
         """`verdict` on real images and on fakes: logits (N,) and (N,), class logits (N, num_classes) twice, or None."""
@@ -216,7 +215,7 @@ class Trainer:
             real, fake = self.disguise(real).requires_grad_(r1_due), self.disguise(fake.to(self.dtype))
             real_logits, fake_logits, real_kinds, fake_kinds = self.verdicts(real, fake, y)
             loss = self.loss.d(real_logits, fake_logits, *self.targets())
-            if r.class_head:  # Odena 2016: of real images, and in the full AC-GAN of fakes too
+            if r.head_classes:  # Odena 2016: of real images, and in the full AC-GAN of fakes too
                 loss = loss + F.cross_entropy(real_kinds, y)
             if r.labels == "acgan":
                 loss = loss + F.cross_entropy(fake_kinds, y)

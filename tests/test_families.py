@@ -250,7 +250,7 @@ def test_the_residual_generator_has_the_published_size():
         return sum(map(models.count_parameters, parts))
 
     image = residual.Generator(width=256).image  # as published: 256 maps at every size, 128 latents
-    assert count(residual.linear(128, 256 * 16), *[residual.Up(256, 256)] * 3, image) == 4_276_739
+    assert count(torch.nn.Linear(128, 256 * 16), *[residual.Up(256, 256)] * 3, image) == 4_276_739
     block = weights(3, 256, 256, 256) + weights(1, 256, 256) + 3 * 256 + 4 * 256
     assert count(residual.Up(256, 256)) == block
 
@@ -293,7 +293,7 @@ def test_the_residual_pair_at_every_size_and_use_of_labels(size, labels):
     y = torch.tensor([0, 1, 2, 1])
     x = g(torch.randn(4, 128), *([y] if recipe.conditional else []))
     verdict = d(x, *([y] if labels == "conditional" else []))
-    logits, kinds = verdict if recipe.class_head else (verdict, torch.zeros(4, 3))
+    logits, kinds = verdict if recipe.head_classes else (verdict, torch.zeros(4, 3))
     assert x.shape == (4, 3, size, size) and x.abs().max() <= 1 and logits.shape == (4,) and kinds.shape == (4, 3)
     (logits.square().sum() + kinds.square().sum()).backward()
     for name, p in [*g.named_parameters(), *d.named_parameters()]:

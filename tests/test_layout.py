@@ -18,7 +18,7 @@ JUPYTER = {"ipywidgets", "IPython", "anywidget", "traitlets", "jupyterlab"}
 
 # The way of the data through the toolkit: a module imports from its own row and from those above, never from below.
 FLOW = [
-    "errors options environment console files tensors interrupt threads",
+    "errors options environment console files cards tensors temporary threads",
     "data",
     "models losses augment",
     "recipes",

@@ -10,7 +10,7 @@ from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.losses import LOSSES
 from gan_helpers.models import FAMILIES
-from gan_helpers.options import Options, option
+from gan_helpers.options import Options, described, option
 from gan_helpers.recipes import FIELDS, RECIPES, Recipe
 from gan_helpers.training import Trainer
 
@@ -157,7 +157,7 @@ def test_every_shipped_generator_is_of_a_recipe_of_today():
 
 
 def test_what_options_say_of_themselves():
-    rows = {row[0]: row for row in RECIPES["first-minute"].described()}
+    rows = {row[0]: row for row in described(RECIPES["first-minute"])}
     assert rows["net.d_norm"] == ("net.d_norm", "spectral", "batch | spectral | none", "normalisation in D")
     assert rows["r1"][2] == "0 to 10000" and set(FIELDS) - {"name", "net"} <= set(rows)
 

@@ -15,13 +15,10 @@ from gan_helpers.__main__ import parser
 from gan_helpers.course.authoring import workshop
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.split()
-    if (ROOT / name).exists()
-] or [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]  # where there is no git
+LIST = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+NAMES = subprocess.run(LIST, cwd=ROOT, capture_output=True, text=True).stdout.split()
+PAGES = [ROOT / name for name in NAMES if (ROOT / name).exists()]
+PAGES = PAGES or [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]  # where there is no git
 README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
 
 

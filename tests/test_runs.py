@@ -31,8 +31,8 @@ from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
 from gan_helpers.data import download, images
 from gan_helpers.errors import CourseError
-from gan_helpers.interrupt import Interrupt
 from gan_helpers.recipes import RECIPES, Recipe
+from gan_helpers.temporary import Interrupt
 from gan_helpers.tensors import save_tensors
 from gan_helpers.training import Diverged, Trainer
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import CourseError, nearest
-from ..models.blocks import frozen
+from ..temporary import frozen
 
 # ---------------------------------------------------------------------------------------------------------- shapes
 

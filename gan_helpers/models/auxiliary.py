@@ -47,11 +47,7 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise((latent_dim + classes, width * 16, width * 8, width * 4, width * 2, width)):
             layers += block(nn.ConvTranspose2d(c_in, c_out, 4, 2, 1), order, slope)  # 512x2x2, 256x4x4 … 32x32x32
-        layers += [
-            nn.ConvTranspose2d(width, channels, 3, 1, 1),
-            nn.BatchNorm2d(channels),
-            nn.Sigmoid(),
-        ]  # (N, 3, 32, 32)
+        layers += [nn.ConvTranspose2d(width, channels, 3, 1, 1), nn.BatchNorm2d(channels), nn.Sigmoid()]  # 3x32x32
         self.layers = nn.Sequential(*layers)
         self.kind = OneHot(classes) if classes else None
         self.latent = nn.Parameter(torch.zeros(2, latent_dim)) if learned else None  # mean, log-variance
@@ -93,8 +89,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """auxiliary: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (32,), ("", "pairs", "real", "acgan")
     order: str = option(
         "norm,act", "what follows a convolution, in order", choices=("norm,act", "act,norm", "act", "norm")

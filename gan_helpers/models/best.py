@@ -100,8 +100,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """best: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (16, 32, 64, 128), ("", "pairs", "real", "acgan", "conditional")
     d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
     slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -40,28 +39,6 @@ class Family(Options):
 
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
-
-
-@contextmanager
-def evaluating(net: nn.Module):
-    """Inside, the net is in evaluation mode; afterwards every part is as it was, also after an error or a Ctrl-C."""
-    modes = [(module, module.training) for module in net.modules()]
-    try:
-        yield net.eval()
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-@contextmanager
-def frozen(net: nn.Module):
-    """Inside, no weight of the net gets a gradient; afterwards those do that did, also after an error or a Ctrl-C."""
-    trained = [p for p in net.parameters() if p.requires_grad]
-    try:
-        yield net.requires_grad_(False)
-    finally:
-        for p in trained:
-            p.requires_grad_(True)
 
 
 def init_glorot(module: nn.Module) -> None:

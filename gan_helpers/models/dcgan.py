@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from ..options import option
 from . import blocks
@@ -81,9 +80,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.apply(init_dcgan)
         if norm == "spectral":
-            for layer in self.layers:
-                if isinstance(layer, nn.Conv2d):
-                    spectral_norm(layer)
+            blocks.normalise_spectrally(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten()
@@ -91,8 +88,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """dcgan: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (16, 32, 64, 128), ("", "pairs")
     d_norm: str = option("batch", "normalisation in D", choices=("batch", "spectral", "none"))
     slope: float = option(0.2, "of D's LeakyReLU", low=0, high=1)

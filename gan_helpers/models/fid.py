@@ -55,8 +55,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """fid: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (32,), ("", "pairs")
     slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)
     d_dropout: float = option(0.4, "share of D's last map that a step leaves out", low=0, high=0.99)

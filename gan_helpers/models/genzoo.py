@@ -63,8 +63,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """genzoo: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (28, 32), ("", "pairs")
     slope: float = option(0.3, "of the LeakyReLU in both nets", low=0, high=1)
     d_dropout: float = option(0.5, "share of D's maps that a step leaves out", low=0, high=0.99)

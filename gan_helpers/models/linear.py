@@ -23,10 +23,7 @@ class Generator(nn.Module):
 
     def __init__(self, channels: int = 3, latent_dim: int = 100, width: int = 128) -> None:
         super().__init__()
-        layers = [
-            nn.Linear(latent_dim, width * 2 * 16, bias=False),
-            nn.Unflatten(1, (width * 2, 4, 4)),
-        ]  # (N, 256, 4, 4)
+        layers = [nn.Linear(latent_dim, width * 32, bias=False), nn.Unflatten(1, (width * 2, 4, 4))]  # (N, 256, 4, 4)
         layers += [nn.BatchNorm2d(width * 2), nn.ReLU(inplace=True)]
         for c_in in (width * 2, width, width):
             layers += [nn.ConvTranspose2d(c_in, width, 4, 2, 1, bias=False)]  # 128x8x8, 128x16x16, 128x32x32
@@ -49,9 +46,7 @@ class Discriminator(nn.Module):
             layers.append(nn.Conv2d(c_in, c_out, 4, 2, 1, bias=False))  # 128x16x16, 256x8x8, 512x4x4, 1024x2x2
             layers += [nn.BatchNorm2d(c_out)] if k else []
             layers.append(nn.LeakyReLU(slope, inplace=True))
-        self.layers = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(widths[-1] * 4, 1, bias=False)
-        )  # (N, 4096) → (N, 1)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * 4, 1, bias=False))  # from (N, 4096)
         self.apply(init_dcgan)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,8 +55,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """linear: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (32,), ("", "pairs")
     slope: float = option(0.1, "of D's LeakyReLU", low=0, high=1)
 

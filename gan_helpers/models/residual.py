@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..options import option
 from . import blocks
-from .blocks import ConditionalBatchNorm2d, normalise_spectrally
+from .blocks import ConditionalBatchNorm2d, init_glorot, normalise_spectrally
 from .dcgan import stages
 
 
@@ -37,23 +37,19 @@ def down_widths(image_size: int, width: int) -> list[int]:
     return [width] * 4 if image_size == 32 else [*doubling, doubling[-1]]
 
 
-def conv(c_in: int, c_out: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
-    """A convolution that keeps the size, initialised as in the papers' code: Glorot's U(-a, a) times `gain`, biases 0.
+def glorot(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+    """The layer, initialised as in the papers' code: Glorot's U(-a, a) times `gain`, biases 0.
 
     With gain √2 the two convolutions of a block keep the variance that their ReLUs would halve (He et al. 2015).
     """
-    layer = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
-    nn.init.xavier_uniform_(layer.weight, gain)
-    nn.init.zeros_(layer.bias)
+    init_glorot(layer)
+    layer.weight.data *= gain
     return layer
 
 
-def linear(c_in: int, c_out: int) -> nn.Linear:
-    """A linear layer, initialised likewise."""
-    layer = nn.Linear(c_in, c_out)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+def conv(c_in: int, c_out: int, kernel: int = 3, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution that keeps the size."""
+    return glorot(nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2), gain)
 
 
 class Up(nn.Module):
@@ -111,7 +107,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         widths = up_widths(image_size, width)
-        self.first = linear(latent_dim, widths[0] * 16)
+        self.first = glorot(nn.Linear(latent_dim, widths[0] * 16))
         self.blocks = nn.ModuleList(Up(a, b, classes) for a, b in pairwise(widths))  # 256x8x8, 256x16x16, 128x32x32
         self.image = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), conv(width, channels), nn.Tanh())  # (N, 3, 32, 32)
 
@@ -140,9 +136,9 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [channels, *down_widths(image_size, width)]  # 32 px: 128x16x16, then 128x8x8 three times
         blocks = [Down(a, b, image_size >> k > 8, first=k == 0) for k, (a, b) in enumerate(pairwise(widths))]
-        self.blocks, self.relu, self.head = nn.Sequential(*blocks), nn.ReLU(), linear(widths[-1], 1)
+        self.blocks, self.relu, self.head = nn.Sequential(*blocks), nn.ReLU(), glorot(nn.Linear(widths[-1], 1))
         self.embedding = nn.Embedding(classes, widths[-1]) if classes else None
-        self.kind = linear(widths[-1], kinds) if kinds else None
+        self.kind = glorot(nn.Linear(widths[-1], kinds)) if kinds else None
         if classes:
             nn.init.xavier_uniform_(self.embedding.weight)
         if norm == "spectral":
@@ -158,8 +154,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """residual: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (32, 64, 128), ("", "real", "acgan", "conditional")
     d_norm: str = option("spectral", "normalisation in D", choices=("spectral", "none"))
 

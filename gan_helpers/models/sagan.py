@@ -87,8 +87,6 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Family(blocks.Family):
-    """sagan: how a recipe's nets are built, and the options that only they have."""
-
     SIZES, LABELS = (32,), ("conditional",)
     d_norm: str = option("batch", "BatchNorm in D beside its spectral normalisation", choices=("batch", "none"))
     slope: float = option(0.2, "of the LeakyReLU in both nets", low=0, high=1)

@@ -11,7 +11,7 @@ from ..errors import CourseError, nearest
 from ..losses import LOSSES
 from ..models import FAMILIES
 from ..models.blocks import Family
-from ..options import Options, described, option
+from ..options import Options, option
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,6 @@ class Recipe(Options):
         return self.labels in ("pairs", "acgan", "conditional")
 
     @property
-    def class_head(self) -> bool:
-        """Whether the discriminator also names the class."""
-        return self.labels in ("real", "acgan")
-
-    @property
     def g_classes(self) -> int:
         """Classes that a generator is told; 0 where it is told none, or where each class has one of its own."""
         return self.num_classes if self.labels in ("acgan", "conditional") else 0
@@ -123,7 +118,7 @@ class Recipe(Options):
     @property
     def head_classes(self) -> int:
         """Classes that a discriminator names; 0 without a class head."""
-        return self.num_classes if self.class_head else 0
+        return self.num_classes if self.labels in ("real", "acgan") else 0
 
     def but(self, **changes) -> Recipe:
         """A copy with some options changed.
@@ -159,10 +154,6 @@ class Recipe(Options):
         mine, theirs = self.flat(), other.flat()
         pairs = {key: (mine.get(key), theirs.get(key)) for key in {**mine, **theirs}}
         return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-    def described(self) -> list[tuple[str, str, str, str]]:
-        """Name, value, what is allowed and meaning of every option, as text."""
-        return [*described(self), *described(self.net)]
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
