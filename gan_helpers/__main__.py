@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import memory, recipes
+from . import memory
 from .errors import CourseError, in_one_line, speak_anyway
 
-# Each command imports what it needs, so that help and errors come at once.
+# Each command imports what it needs: PyTorch takes a second or two, and help and wrong options are answered at once.
 
 
 def list_all(o: argparse.Namespace) -> None:
-    from . import cards, data
+    from . import cards, data, recipes
     from .environment import DATA
 
     generators, networks = (cards.shipped(DATA / kind) for kind in ("generators", "networks"))
@@ -49,12 +49,12 @@ def about(path: Path, text: str, key: str) -> str:
 def train(o: argparse.Namespace) -> int:
     if o.features and not o.score_every:
         raise CourseError("--features names the network that scores: give --score-every STEPS too.")
+    from . import environment, recipes, runs
+    from .devices import pick_device
+
     changes = dict(pair.split("=", 1) for pair in o.set)
     changes |= {k: getattr(o, k) for k in (*recipes.BUDGETS, "data") if getattr(o, k) is not None}
     recipe = recipes.get(o.recipe).but(**changes)
-    from . import environment, runs
-    from .devices import pick_device
-
     pick_device(o.device)
     folder = environment.at_home(o.out or runs.default_folder(recipe))
     if o.resume and (folder / runs.KEPT).exists() and (begun := runs.recipe_of(folder)).name == recipe.name:
@@ -261,7 +261,8 @@ def parser() -> Parser:
     c.add_argument("--out", help="the run folder (default: runs/RECIPE)")
     c.add_argument("--resume", action="store_true", help="go on where the folder's last checkpoint stopped")
     c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend", type=setting,
-                   help=f"change the recipe: {', '.join(recipes.FIELDS[2:])}")  # fmt: skip
+                   help="change options of the recipe or its nets, such as g_lr=1e-4 net.d_norm=spectral; a wrong KEY "
+                   "lists them all")  # fmt: skip
     c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     c.add_argument("--threads", type=int, help="of the CPU (default: the checkpoint's, or the fastest of a short test)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")

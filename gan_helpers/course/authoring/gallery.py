@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch.nn.functional as F
@@ -109,7 +109,8 @@ def train(names: list[str], sources: dict[str, str]) -> None:
         folder = Path("runs") / "gallery" / name
         judge = evaluation.Judge(source, channels=recipe.channels, image_size=recipe.image_size)
         every = max(100, recipe.steps // 15)
-        trainer = runs.train(recipe, images, folder, judge=judge, score_every=every, resume=folder.exists())
+        set_itself = replace(images, name=kind_of(recipe))  # wherever its images lie
+        trainer = runs.train(recipe, set_itself, folder, judge=judge, score_every=every, resume=folder.exists())
         if not trainer.finished:
             return
         measure(name, folder, source)
