@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,17 +17,13 @@ def cache_dir() -> Path:
 
     Where the course is installed without that folder, it is the user's cache folder.
     """
-    named = os.environ.get("GAN_HELPERS_CACHE") or (DATA / "cache" if CHECKOUT else user_cache() / "gan-helpers")
-    return Path(named).expanduser()
+    if named := os.environ.get("GAN_HELPERS_CACHE"):
+        return at_home(named)
+    if CHECKOUT:
+        return DATA / "cache"
+    from platformdirs import user_cache_path
 
-
-def user_cache() -> Path:
-    """Where this system keeps what programs can make again."""
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return user_cache_path("gan-helpers", appauthor=False, opinion=False)
 
 
 def at_home(name: str | Path) -> Path:

@@ -8,6 +8,7 @@ generator of that size would see them, would score worse than many a generator.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -24,9 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from . import checkpoints, console, data, environment, features, generators
-from .data import splits
 from .errors import CourseError, nearest
-from .files import atomic
+from .files import save_atomically
 from .latent import generate
 from .metrics import Pairs, copying, frechet_distance, inception_score, kid, precision_recall
 from .plots import to_uint8
@@ -127,8 +127,9 @@ def cached_features(images: np.ndarray, extractor: features.Extractor, progress:
             return torch.from_numpy(kept["features"]), torch.from_numpy(kept["logits"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         found, logits = extractor.with_logits(images, progress=progress)
-        with atomic(path, found.nbytes + logits.nbytes) as file:
-            np.savez(file, features=found.numpy(), logits=logits.numpy())
+        arrays = {"features": found.numpy(), "logits": logits.numpy()}
+        with contextlib.suppress(CourseError):  # a full disk costs the time to compute them again, no more
+            save_atomically(path, lambda part: np.savez(part, **arrays), found.nbytes + logits.nbytes)
         return found, logits
 
 
@@ -408,7 +409,7 @@ class Judge:
         self.reference = Reference.open(images, image_size, channels, network, "choose", **options)
         extractor = self.reference.extractor
         self.real, _ = cached_features(self.reference.real.images, extractor)
-        few = len(held_out) < splits.ENOUGH  # then it chooses by training images
+        few = not self.reference.real.unseen  # then it chooses by training images
         self.held_out = cached_features(held_out.images, extractor)[0] if few else None
         self.n, self.name = n, f"KD({extractor.name})"
         self.most = 15 if extractor.name in (features.IMAGENET, *features.PROTOCOLS) else 10**9

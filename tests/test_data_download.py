@@ -7,17 +7,21 @@ import io
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_helpers import data
-from gan_helpers.data import ImageSet, decoding, download, load
+from gan_helpers.data import DOWNLOADED, SETS, ImageSet, decoding, download, images, load, sets
 from gan_helpers.data.download import fetch
 from gan_helpers.errors import CourseError
 
@@ -27,7 +31,8 @@ def md5(content):
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content`: path → bytes, as `mood` says: path → some of 'cut', 'deaf' (no Range), 'html', 'shifted'."""
+    """Serves `content`: path → bytes, as `mood` says: path → some of 'cut', 'deaf' (no Range), 'html', 'shifted',
+    'slow'."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
         wanted, mood = self.headers.get("Range"), self.server.mood.get(self.path, "")
         self.server.asked.append((self.path, wanted))
         body, start = self.server.content.get(self.path), 0
+        if "slow" in mood:
+            time.sleep(0.2)
         if body is None:
             return self.send_error(404)
         if wanted and "deaf" not in mood:
@@ -88,7 +95,7 @@ def fetched(server, target, *paths):
 
 
 def names(target):
-    return sorted(p.name for p in target.parent.iterdir())
+    return sorted(path.name for path in target.parent.iterdir() if path.name != ".lock")
 
 
 def test_a_file_is_fetched_once(server, target):
@@ -139,6 +146,22 @@ def test_a_mirror_continues_what_the_first_server_began(server, target):
 def test_a_wrong_checksum_leads_to_the_next_mirror(server, target):
     server.content |= {"/a": b"not it", "/b": BODY}
     assert fetched(server, target, "/a", "/b") == BODY
+
+
+def test_two_that_want_the_same_file_do_not_write_over_each_other(server, target):
+    server.content["/a"], server.mood["/a"] = BODY, "slow"
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(lambda _: fetched(server, target, "/a"), range(2)))
+    assert got == [BODY, BODY] and server.asked == [("/a", None)], "the second waits, and finds the file"
+
+
+def test_a_disk_without_locks_is_no_obstacle(server, target, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(download.FileLock, "acquire", none)
+    server.content["/a"] = BODY
+    assert fetched(server, target, "/a") == BODY
 
 
 def test_a_missing_and_a_dead_server_lead_to_the_next_mirror(server, target):
@@ -193,14 +216,14 @@ def test_a_full_disk(server, target, monkeypatch, when):
 
         real = open
         monkeypatch.setattr(download, "open", lambda p, how="r": Full() if how == "wb" else real(p, how), raising=False)
-    with pytest.raises(CourseError, match=r"is full.*GAN_HELPERS_CACHE"):
+    with pytest.raises(CourseError, match=r"could not be written .*(MB are needed|No space left)"):
         fetched(server, target, "/a", "/a")
     assert names(target) == []
 
 
 def test_a_place_that_cannot_be_written(server, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(CourseError, match="Cannot write"):
+    with pytest.raises(CourseError, match="could not be written"):
         fetch([server.url + "/a"], tmp_path / "file" / "x", md5(BODY))
 
 
@@ -211,7 +234,8 @@ def offer(server, monkeypatch, name, contents):
     """Let `name` come from the server, with the checksums of `contents`: file → bytes."""
     server.content |= {f"/{name}/{file}": content for file, content in contents.items()}
     md5s = {file: md5(content) for file, content in contents.items()}
-    monkeypatch.setitem(download.SOURCES, name, ([f"{server.url}/{name}/{{file}}"], md5s))
+    offered = replace(SETS[name], urls=(f"{server.url}/{name}/{{file}}",), md5s=md5s)
+    monkeypatch.setitem(SETS, name, offered)
 
 
 def idx(array):
@@ -225,17 +249,16 @@ def test_idx_sets(server, monkeypatch, name):
     images = {n: rng.integers(0, 256, (n, 28, 28)) for n in (7, 3)}
     labels = {n: np.arange(n) for n in (7, 3)}
     files = [idx(images[7]), idx(labels[7]), idx(images[3]), idx(labels[3])]
-    offer(server, monkeypatch, name, dict(zip(download.IDX, files, strict=True)))
-    train, test = getattr(download, name)(), getattr(download, name)(split="test")
+    offer(server, monkeypatch, name, dict(zip(sets.IDX, files, strict=True)))
+    train, test = load(name), load(name, split="held-out")
     for found, n in ((train, 7), (test, 3)):
         assert isinstance(found.images, np.memmap) and (found.images[:, 0] == images[n]).all()
         assert found.labels.tolist() == list(range(n)) and found.labels.dtype == np.int64
         assert len(found.class_names) == 10 and found.shareable
     assert (train.name, test.name) == (name, f"{name}-test")
     assert (load(name).name, load(name, split="held-out").name) == (train.name, test.name)
+    assert (train.unseen, test.unseen) == (False, True)
     assert len(server.asked) == 4 and "t10k" not in str(server.asked[:2]), "only the files of the split are fetched"
-    with pytest.raises(CourseError, match="no split 'valid'.*train, test"):
-        getattr(download, name)("valid")
 
 
 def cifar_archive(rows):
@@ -256,7 +279,7 @@ def test_cifar10(server, monkeypatch, tmp_path):
     rows = np.random.default_rng(0).integers(0, 256, (13, 3073)).astype(np.uint8)
     rows[:, 0] = np.arange(13) % 3
     offer(server, monkeypatch, "cifar10", {"cifar-10-binary.tar.gz": cifar_archive(rows)})
-    train, test = download.cifar10(), download.cifar10("test")
+    train, test = load("cifar10"), load("cifar10", split="held-out")
     assert train.images.shape == (10, 3, 32, 32) and (train.images.reshape(10, -1) == rows[:10, 1:]).all()
     assert train.images[4, 1, 2, 3] == rows[4, 1 + 1024 + 2 * 32 + 3], "planes of red, green, blue; row by row"
     assert train.labels.tolist() == rows[:10, 0].tolist() and train.class_names == ("airplane", "automobile", "bird")
@@ -278,31 +301,69 @@ def celeba_files(broken=()):
     lines = [f"{i + 1:06}.jpg  {' '.join(f'{v:2d}' for v in values[i])}" for i in range(6)]
     table = "\n".join(["6", " ".join(columns) + " ", *lines, ""]).encode()
     partition = "".join(f"{i + 1:06}.jpg {k}\n" for i, k in enumerate([0, 0, 0, 1, 2, 2])).encode()
-    return dict(zip(download.DRIVE, (out.getvalue(), table, partition), strict=True)), images, values > 0
+    return dict(zip(sets.DRIVE, (out.getvalue(), table, partition), strict=True)), images, values > 0
 
 
 def test_celeba(server, monkeypatch):
     contents, _, values = celeba_files()
     offer(server, monkeypatch, "celeba", contents)
-    whole = download.celeba("all")
-    assert whole.images.shape == (6, 3, 64, 64) and isinstance(whole.images, np.memmap) and not whole.shareable
-    assert (np.stack(list(whole.attributes.values()), 1) == values).all() and len(whole.attributes) == 40
-    for split, rows in (("train", slice(3)), ("valid", slice(3, 4)), ("test", slice(4, 6))):
-        found = download.celeba(split)
-        assert (found.images == whole.images[rows]).all() and isinstance(found.images, np.memmap)
-        assert found.attributes["Attribute_7"].tolist() == values[rows, 7].tolist()
-    with zipfile.ZipFile(io.BytesIO(contents["img_align_celeba.zip"])) as archive:
-        alone = decoding.decode(archive.open("img_align_celeba/000003.jpg"), 64, 3)
-    assert (whole.images[2] == alone).all()
+    for split, rows in (("train", (0, 1, 2)), ("held-out", (4, 5))):  # the fourth is of its official validation split
+        found = load("celeba", split=split)
+        assert isinstance(found.images, np.memmap) and not found.shareable and len(found.attributes) == 40
+        assert (np.stack(list(found.attributes.values()), 1) == values[list(rows)]).all()
+        with zipfile.ZipFile(io.BytesIO(contents["img_align_celeba.zip"])) as archive:
+            alone = [decoding.decode(archive.open(f"img_align_celeba/{row + 1:06}.jpg"), 64, 3) for row in rows]
+        assert (found.images == alone).all()
 
 
 def test_decoded_sets_need_neither_network_nor_raw_files(server, monkeypatch, cache):
     offer(server, monkeypatch, "celeba", celeba_files()[0])
-    before = np.array(download.celeba().images)
+    before = np.array(load("celeba").images)
     shutil.rmtree(cache / "downloads")
     server.content.clear()
     asked = len(server.asked)
-    assert (download.celeba().images == before).all() and len(server.asked) == asked
+    assert (load("celeba").images == before).all() and len(server.asked) == asked
+
+
+def test_another_size_is_mapped_from_the_cache_too(server, monkeypatch, cache):
+    offer(server, monkeypatch, "celeba", celeba_files()[0])
+    own, small = load("celeba"), load("celeba", 16, 1)
+    in_memory = replace(own, images=np.array(own.images)).resized(16, 1)
+    assert isinstance(small.images, np.memmap) and (small.images == in_memory.images).all()
+    assert small.digest == in_memory.digest == own.digest and len(list((cache / "resized").iterdir())) == 2
+    monkeypatch.setattr(images, "resize", lambda *_: pytest.fail("resized again"))
+    assert (load("celeba", 16, 1).images == small.images).all()
+    others = own.take(np.array([2, 0]), "others")
+    with pytest.raises(pytest.fail.Exception, match="resized again"):
+        own.take(slice(1, 3), "others").resized(16, 1)
+    assert not isinstance(others.images, np.memmap) and isinstance(own.take(slice(1, 3), "x").images, np.memmap)
+
+
+def test_a_data_set_is_added_in_one_place(server, monkeypatch):
+    monkeypatch.setitem(SETS, "squares", None)  # is gone after the test
+    server.content["/7.bin"] = bytes(range(2 * 3 * 4 * 4))
+
+    @sets.data_set(sets.Downloaded, "2 squares", origin="here", licence="none",
+                   urls=(f"{server.url}/{{id}}.bin",), md5s={"a.bin": md5(server.content["/7.bin"])},
+                   ids={"a.bin": 7})  # fmt: skip
+    def squares(split, fetch):
+        pixels = np.frombuffer(fetch("a.bin").read_bytes(), np.uint8).reshape(2, 3, 4, 4)
+        return pixels.shape, [pixels], {"labels": [1, 0], "class_names": ("x", "y"), "shape": [7, 9]}
+
+    for split in ("train", "held-out", "report"):
+        found = load("squares", split=split)
+        assert found.images.ravel().tolist() == list(range(96)) and found.class_names == ("x", "y")
+        assert found.labels.tolist() == [1, 0] and found.attributes["shape"].tolist() == [7, 9]
+    assert found.origin == "here" and not found.shareable and len(server.asked) == 1
+
+
+def test_what_data_sets_there_are_is_known_at_once():
+    """The command line lists them before PyTorch or Pillow could be imported."""
+    code = (
+        "import sys, gan_helpers.data as d; print(*d.DOWNLOADED, {'torch', 'PIL', 'tqdm', 'filelock'} & {*sys.modules})"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["mnist", "fashion_mnist", "cifar10", "celeba", "set()"]
 
 
 def test_raw_files_put_by_hand_are_used(server, monkeypatch, cache):
@@ -312,13 +373,13 @@ def test_raw_files_put_by_hand_are_used(server, monkeypatch, cache):
     place.mkdir(parents=True)
     for file, content in contents.items():
         (place / file).write_bytes(content)
-    assert len(download.celeba()) == 3 and server.asked == []
+    assert len(load("celeba")) == 3 and server.asked == []
 
 
 def test_broken_images_in_celeba_leave_no_cache(server, monkeypatch, cache):
-    offer(server, monkeypatch, "celeba", celeba_files(broken=[4])[0])
+    offer(server, monkeypatch, "celeba", celeba_files(broken=[1])[0])
     with pytest.raises(CourseError, match="1 images of CelebA"):
-        download.celeba()
+        load("celeba")
     assert list((cache / "decoded").iterdir()) == []
 
 
@@ -341,12 +402,11 @@ def test_celebas_quota_is_explained(server, monkeypatch, cache):
 
 
 def test_the_embedded_set_stands_in_only_where_allowed_and_with_a_banner(monkeypatch, capsys):
-    monkeypatch.setitem(download.SOURCES, "mnist", (["http://127.0.0.1:9/{file}"], dict.fromkeys(download.IDX, "0")))
+    monkeypatch.setitem(SETS, "mnist", replace(SETS["mnist"], urls=("http://127.0.0.1:9/{file}",)))
     with pytest.raises(CourseError, match="could not be downloaded"):
         load("mnist")
-    pytest.importorskip("gan_helpers.data.embedded")
     stand_in = ImageSet(np.zeros((2, 1, 28, 28), np.uint8), "fashion")
-    monkeypatch.setattr(data.embedded, "fashion", lambda: stand_in)
+    monkeypatch.setattr(SETS["fashion"], "open", lambda split: stand_in)
     found = load("mnist", fallback="fashion")
     shown = capsys.readouterr().out
     assert found.name == "fashion" and "mnist could not be downloaded" in found.note
@@ -356,18 +416,17 @@ def test_the_embedded_set_stands_in_only_where_allowed_and_with_a_banner(monkeyp
 def test_the_addresses_are_encrypted_and_the_checksums_are_torchvisions():
     from torchvision.datasets import MNIST, CelebA, FashionMNIST
 
-    assert all(address.startswith("https://") for addresses, _ in download.SOURCES.values() for address in addresses)
-    assert dict(MNIST.resources) == download.SOURCES["mnist"][1]
-    assert dict(FashionMNIST.resources) == download.SOURCES["fashion_mnist"][1]
+    assert all(url.startswith("https://") for name in DOWNLOADED for url in SETS[name].urls)
+    assert dict(MNIST.resources) == SETS["mnist"].md5s
+    assert dict(FashionMNIST.resources) == SETS["fashion_mnist"].md5s
     theirs = {file: (drive, digest) for drive, digest, file in CelebA.file_list}
-    ours = download.SOURCES["celeba"][1]
-    assert {file: (download.DRIVE[file], ours[file]) for file in ours} == {file: theirs[file] for file in ours}
+    ours = SETS["celeba"].md5s
+    assert {file: (sets.DRIVE[file], ours[file]) for file in ours} == {file: theirs[file] for file in ours}
 
 
 @pytest.mark.skipif(not os.environ.get("GAN_HELPERS_ONLINE"), reason="set GAN_HELPERS_ONLINE=1 to try the real servers")
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_the_real_servers(name, tmp_path):
-    addresses, md5s = download.SOURCES[name]
-    for address in addresses:
-        for file, digest in md5s.items():
+    for address in SETS[name].urls:
+        for file, digest in SETS[name].md5s.items():
             fetch([address.format(file=file)], tmp_path / hashlib.md5(address.encode()).hexdigest() / file, digest)

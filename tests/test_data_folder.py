@@ -9,14 +9,15 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_helpers import files as file_helpers
-from gan_helpers.data import decoding, folder, load, splits
+from gan_helpers.data import cache as cache_files
+from gan_helpers.data import decoding, layout, listing, load, splits
 from gan_helpers.data.folder import open_folder
 from gan_helpers.errors import CourseError
 
@@ -194,6 +195,26 @@ def test_other_files_are_left_out_and_counted(photos, tmp_path, capsys):
     assert load(zip_of(photos, tmp_path / "z.zip"), 8).note.replace("z.zip", "photos") == found.note
 
 
+def test_photos_that_cannot_be_read_are_named_with_how_to_convert_them(photos, monkeypatch):
+    for name in ("b.HEIC", "a.heic", "c.heif", "d.hif", "e.avif", "notes.txt"):
+        (photos / name).write_text("hello")
+    monkeypatch.setattr(listing, "EXTENSIONS", {".jpg"})  # a Pillow without AVIF
+    told = load(photos, 8).note
+    assert "Not read: 2 .heic, 1 .avif, 1 .heif, 1 .hif, 1 .txt." in told
+    assert "cannot read a.heic, b.HEIC, e.avif and 2 more. Convert them to JPEG" in told and "magick" in told
+    for photo in photos.glob("*.jpg"):
+        photo.unlink()
+    with pytest.raises(CourseError, match=r"(?s)No images in .*2 \.heic.*Convert them to JPEG.*Looked for"):
+        load(photos, 8)
+
+
+@pytest.mark.skipif(not decoding.AVIF, reason="this Pillow reads no AVIF")
+def test_avif_is_read(tmp_path):
+    smooth = Image.fromarray(np.broadcast_to(np.linspace(0, 255, 64).astype(np.uint8)[:, None], (64, 64, 3)).copy())
+    got, expected = one(tmp_path, smooth, "photo.avif", size=16, quality=90), one(tmp_path, smooth, size=16)
+    assert np.abs(got.astype(int) - expected).max() <= 6 and open_folder(tmp_path / "one-photo.avif", 8).note == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes with names, and asks for rights to make links")
 def test_links_to_files_are_read_and_links_to_folders_are_not(photos, tmp_path):
     save(noise(9, 9), tmp_path / "elsewhere" / "x.jpg")
@@ -210,7 +231,7 @@ def test_links_to_files_are_read_and_links_to_folders_are_not(photos, tmp_path):
 def test_names_that_are_not_utf8(photos):
     try:
         os.rename(os.fsencode(photos / "0.jpg"), os.fsencode(photos) + b"/\xff.jpg")
-    except OSError:
+    except (OSError, UnicodeError):
         pytest.skip("this file system wants UTF-8")
     assert len(open_folder(photos, 8)) == 6
     (photos / os.fsdecode(b"\xfe.jpg")).write_text("broken")
@@ -264,11 +285,11 @@ def test_two_processes_may_decode_the_same_folder_at_once(photos, cache):
 def test_left_over_temporary_files_are_swept_after_a_day(photos, cache):
     place = cache / "folders"
     place.mkdir(parents=True)
-    for name, age in (("old.tmp", 1e6), ("new.tmp", 0)):
+    for name, age in ((".part-1-old", 1e6), (".part-2-new", 0)):
         (place / name).touch()
         os.utime(place / name, (os.path.getmtime(place / name) - age,) * 2)
     open_folder(photos, 8)
-    assert (place / "new.tmp").exists() and not (place / "old.tmp").exists()
+    assert (place / ".part-2-new").exists() and not (place / ".part-1-old").exists()
 
 
 def test_nothing_is_written_outside_the_cache(photos, tmp_path, cache, monkeypatch):
@@ -360,7 +381,7 @@ def test_missing_empty_and_senseless(tmp_path, photos, cache):
     with pytest.raises(CourseError, match="No images in.*empty"):
         open_folder(tmp_path / "empty")
     (tmp_path / "empty/data.csv").touch()
-    with pytest.raises(CourseError, match=r"only: 1 \.csv"):
+    with pytest.raises(CourseError, match=r"Not read: 1 \.csv"):
         open_folder(tmp_path / "empty")
     with pytest.raises(CourseError, match="no whole zip"):
         open_folder(photos / "0.jpg")
@@ -409,7 +430,7 @@ def test_zip_bombs_are_refused(tmp_path, monkeypatch, cache):
     zeros = zip_with(tmp_path / "one.zip", "zeros.bmp", bytes(101 * 2**20))
     with pytest.raises(CourseError, match=r"zeros\.bmp.*would unpack to 106 MB"):
         open_folder(zeros, 8)
-    monkeypatch.setattr(folder, "MAX_SMALL", 2**20)
+    monkeypatch.setattr(listing, "MAX_SMALL", 2**20)
     many = tmp_path / "many.zip"
     with zipfile.ZipFile(many, "w", zipfile.ZIP_DEFLATED) as archive:
         for i in range(4):
@@ -491,22 +512,21 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(photos, cache, monkeypa
     if when == "before":
         monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(100, 95, 5))
     elif when == "writing":
-        monkeypatch.setattr(np, "ascontiguousarray", full)
+        monkeypatch.setattr(np.lib.format, "write_array_header_1_0", full)
     else:
         monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CourseError, match=r"(?s)is full.*needed.*are free.*GAN_HELPERS_CACHE"):
+    told = "the disk is full: .* MB are needed, .* MB are free" if when == "before" else "No space left on device"
+    with pytest.raises(CourseError, match=rf"could not be written .{told}.*GAN_HELPERS_CACHE"):
         open_folder(photos, 64)
     assert files(cache) == []
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_disk_that_is_really_full(photos, cache, monkeypatch):
-    """The file handed out is /dev/full: every flush fails as on a full disk."""
+    """The file that is written is /dev/full: every flush fails as on a full disk."""
     real = open
-    monkeypatch.setattr(
-        file_helpers, "open", lambda p, how="r": real("/dev/full", "wb") if how == "xb" else real(p, how), raising=False
-    )
-    with pytest.raises(CourseError, match="is full"):
+    monkeypatch.setattr(cache_files, "open", lambda path, how: real("/dev/full", how), raising=False)
+    with pytest.raises(CourseError, match="No space left on device"):
         open_folder(photos, 8)
     assert files(cache) == []
 
@@ -514,7 +534,7 @@ def test_a_disk_that_is_really_full(photos, cache, monkeypatch):
 def test_a_cache_that_cannot_be_written(photos, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "file"))
-    with pytest.raises(CourseError, match="Cannot write.*GAN_HELPERS_CACHE"):
+    with pytest.raises(CourseError, match="could not be written .*GAN_HELPERS_CACHE"):
         open_folder(photos, 8)
 
 
@@ -609,13 +629,13 @@ def tree(root, *names):
     ("names", "classes", "train", "held", "said"),
     [
         (["train/1.png", "train/2.png", "test/3.png"], (), [0, 1], [2], "'test' is held out."),
-        (["Training/1.png", "a.png", "validation/2.png"], (), [0], [2], "'val' is held out. Not read: what"),
+        (["Training/1.png", "a.png", "validation/2.png"], (), [0], [2], "'val' is held out. What lies beside"),
         (["x/train/a/1.png", "x/train/b/1.png", "x/test/a/2.png"], ("a", "b"), [0, 1], [2], "'test' is held out."),
         (["a/train/1.png", "a/test/2.png", "b/train/3.png", "b/test/4.png"], ("a", "b"), [0, 2], [1, 3], "'test' is"),
         (["train/a/1.png", "train/b/1.png", "valid/b/2.png", "test/2.png"], ("a", "b"), [0, 1], [2],
-         "'val' is held out. Not read: 'test'."),
+         "'val' is held out. 'test' is not read: it has other classes than 'train'"),
         (["train/a/1.png", "train/b/1.png", "val/a/1.png", "test/b/1.png"], ("a", "b"), [0, 1], [3],
-         "Not read: 'val'."),
+         "'test' is held out. 'val' is not read: it has too few images to choose by"),
         (["train/x/1.png", "train/x/2.png", "test/y/3.png"], (), [0, 1], [2], "'test' is held out."),
     ],
 )  # fmt: skip
@@ -628,12 +648,25 @@ def test_folders_called_train_and_test_are_splits(tmp_path, pack, names, classes
     assert (load(path, 8, split="report").images == kept.images).all()
 
 
+@pytest.mark.parametrize("pack", [lambda p: p, lambda p: zip_of(p, p.parent / "set.zip")])
+def test_where_there_is_a_test_folder_val_chooses_and_never_trains(tmp_path, pack):
+    names = [f"{split}/{k:02d}.png" for split, n in (("train", 20), ("test", 4), ("val", 10)) for k in range(n)]
+    path = pack(tree(tmp_path / "set", *names))
+    found = {split: load(path, 8, split=split) for split in splits.SPLITS}
+    shown = {split: sorted(shades(images)) for split, images in found.items()}
+    assert shown == {"train": [*range(20)], "held-out": [*range(20, 24)], "choose": [*range(24, 34)],
+                     "report": [*range(20, 24)]}  # fmt: skip
+    assert [found[split].unseen for split in splits.SPLITS] == [False, True, True, True]
+    assert all("'test' is held out and 'val' chooses the best of a run." in images.note for images in found.values())
+    assert len(open_folder(path, 8)) == 34
+
+
 def test_a_test_folder_with_other_classes_never_trains(tmp_path):
     names = [f"train/{kind}/{k}.png" for kind in "ab" for k in range(20)]
     path = tree(tmp_path / "set", *names, "test/1.png", "test/2.png")
     seen, kept = load(path, 8), load(path, 8, split="held-out")
     assert sorted(shades(seen) + shades(kept)) == list(range(40)) and seen.class_names == ("a", "b")
-    assert "by content. Not read: 'test'" in seen.note
+    assert "by content. 'test' is not read: it has other" in seen.note
 
 
 @pytest.mark.parametrize("names", [["train/1.png", "truck/2.png"], ["test/1.png", "val/2.png"]])
@@ -657,6 +690,14 @@ def test_labels_of_stylegan_are_classes_and_its_shards_are_not(tmp_path, pack, a
     for other in ("[]", "{", '{"labels": 3}', '{"labels": [3]}', "[" * 10**5):  # some other program's file
         told.write_text(other)
         assert open_folder(pack(root), 8).class_names == ("00000", "00001")
+
+
+def test_numbers_in_names_of_classes_are_sorted_by_value(tmp_path):
+    found = open_folder(tree(tmp_path / "set", *(f"{k}/{k}.png" for k in range(1, 13))), 8)
+    assert found.class_names == tuple(str(k) for k in range(1, 13))
+    assert dict(zip(shades(found), found.labels.tolist(), strict=True)) == {k: k for k in range(12)}
+    assert sorted(["b10", "b9", "a", "B", "b", "10", "9", "b9c2", "b9c10", "9" * 5000], key=layout.natural) == [
+        "9", "10", "9" * 5000, "B", "a", "b", "b9", "b9c2", "b9c10", "b10"]  # fmt: skip
 
 
 def test_one_name_in_two_spellings_is_one_class(tmp_path):
@@ -730,3 +771,68 @@ def test_a_type_that_states_its_white_is_believed(tmp_path):
     (tmp_path / "set" / "b.tif").write_bytes(b"II*\0" + struct.pack("<I", 12) + strip + b"\0" + ifd + bytes(4))
     found = open_folder(tmp_path / "set", 1, 1)
     assert found.images.ravel().tolist() == [128, 64] and found.note == ""
+
+
+# ---- colours of 16 bits
+
+
+def png(pixels):
+    """A PNG of uint16 pixels (H, W, bands), which Pillow cannot write."""
+    kind = {2: 4, 3: 2, 4: 6}[pixels.shape[2]]  # grey with alpha, colour, colour with alpha
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, kind, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff(pixels, order="<", planar=False):
+    """An uncompressed TIFF of uint16 pixels (H, W, 3), in either order of bytes, interleaved or in planes."""
+    planes = np.moveaxis(pixels, 2, 0) if planar else pixels[None]
+    n, size = len(planes), planes[0].size * 2  # strips, bytes of each
+    starts = [8 + 6 + 8 * n + k * size for k in range(n)]  # after header, bits and the two lists
+    lists = struct.pack(f"{order}3H{2 * n}I", 16, 16, 16, *starts, *[size] * n)
+    where, counts = (14, 14 + 4 * n) if planar else (starts[0], size)
+    tags = [(256, 1, pixels.shape[1]), (257, 1, pixels.shape[0]), (258, 3, 8), (259, 1, 1), (262, 1, 2),
+            (273, n, where), (277, 1, 3), (278, 1, pixels.shape[0]), (279, n, counts),
+            (284, 1, 2 if planar else 1)]  # fmt: skip
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, starts[0] + n * size)
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 3 if tag == 258 else 4, *rest) for tag, *rest in tags)
+    data = planes.astype(f"{order}u2").tobytes()
+    return head + lists + data + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+
+
+RAMP = np.random.default_rng(0).permutation(np.linspace(0, 65535, 8 * 8 * 4).astype(np.uint16)).reshape(8, 8, 4)
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4])
+def test_16_bit_colour_pngs_are_scaled(tmp_path, bands):
+    pixels = RAMP[..., :bands].copy()
+    pixels[..., 3:] = 65535  # opaque
+    pixels[..., 1] = 65535 if bands == 2 else pixels[..., 1]
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.png").write_bytes(png(pixels))
+    expected = (pixels[..., :1] if bands == 2 else pixels[..., :3]) / 257  # (8, 8, 1 or 3)
+    found = open_folder(tmp_path / "set", 8)
+    assert np.abs(found.images[0].transpose(1, 2, 0) - expected).max() <= 1 and found.note == ""
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_16_bit_colour_tiffs_are_scaled_or_refused_but_never_misread(tmp_path, order):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.tif").write_bytes(tiff(RAMP[..., :3], order))
+    found = open_folder(tmp_path / "set", 8)
+    assert np.abs(found.images[0].transpose(1, 2, 0) - RAMP[..., :3] / 257).max() <= 1 and found.note == ""
+    (tmp_path / "set" / "b.tif").write_bytes(tiff(RAMP[..., :3], order, planar=True))
+    with pytest.raises(CourseError, match=r"b\.tif: ValueError: 16-bit colours in separate planes.* save them"):
+        open_folder(tmp_path / "set", 8)
+
+
+def test_16_bit_colours_that_come_out_black_are_told(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.png").write_bytes(png(RAMP[..., :3] // 16))
+    assert "No 16-bit colour of set exceeds 4095: they come out nearly black." in open_folder(tmp_path / "set", 8).note
+    (tmp_path / "set" / "b.png").write_bytes(png(RAMP[..., :3]))
+    assert open_folder(tmp_path / "set", 8).note == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_helpers.data import embedded, load
+from gan_helpers.data import SETS, load, sets
 from gan_helpers.environment import DATA
 from gan_helpers.errors import CourseError
 
@@ -20,7 +20,7 @@ COLUMNS = {"glasses": 0.35, "beard": 0.30, "smile": 0.60, "long_hair": 0.36}  # 
 
 @pytest.fixture(scope="module")
 def faces():
-    return embedded.faces()
+    return SETS["faces"].whole()
 
 
 def drawing_libraries_differ() -> str:
@@ -86,7 +86,7 @@ def test_faces_pixels_say_what_the_table_says(faces):
 
 
 def test_fashion():
-    fashion = embedded.fashion()
+    fashion = SETS["fashion"].whole()
     assert fashion.images.shape == (10_000, 1, 28, 28) and fashion.images.dtype == np.uint8
     assert fashion.labels.dtype == np.int64 and (np.bincount(fashion.labels) == 1000).all()
     assert len(fashion.class_names) == 10 and fashion.class_names[9] == "Ankle boot" and fashion.licence == "MIT"
@@ -114,7 +114,7 @@ def test_damage_is_told(name, harm, tmp_path: Path, monkeypatch):
     }.get(harm)
     if harmed is not None:
         (tmp_path / f"{name}.npz").write_bytes(harmed)
-    monkeypatch.setattr(embedded, "DATA", tmp_path)
+    monkeypatch.setattr(sets, "DATA", tmp_path)
     with pytest.raises(CourseError, match=rf"{name}\.npz .*git checkout -- data/{name}\.npz"):
         load(name)
 
@@ -186,7 +186,7 @@ def test_a_changed_attribute_is_visible_at_32(style, change, skin):
 
 @pytest.mark.parametrize("name", ["faces", "fashion"])
 def test_the_held_out_tenth_is_apart_and_alike(name):
-    train, held, every = load(name), load(name, split="held-out"), getattr(embedded, name)()
+    train, held, every = load(name), load(name, split="held-out"), SETS[name].whole()
     assert (len(train), len(held)) == (9_000, 1_000) and held.name == f"{name}-held-out"
     assert (held.images == every.images[9::10]).all() and (held.labels == every.labels[9::10]).all()
     assert abs(held.images.mean() - train.images.mean()) < 2  # grey levels

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from gan_helpers import classifier, data, evaluation, features
 from gan_helpers.__main__ import main
-from gan_helpers.data import embedded
+from gan_helpers.data import SETS
 from gan_helpers.errors import CourseError
 
 HERE = features.imagenet_installed()
@@ -223,8 +223,8 @@ def test_without_its_packages_the_courses_own_networks_measure(absent, tmp_path,
     pairs = [("faces", 3), ("fashion", 1), ("mnist", 1), ("cifar10", 3), ("holiday.zip", 3), ("digits.zip", 1)]
     own = ["faces-net", "fashion-net", "fashion-net", "cifar10-net", "cifar10-net", "fashion-net"]
     assert not features.imagenet_installed() and [features.default_for(*pair) for pair in pairs] == own
-    few = embedded.fashion().take(slice(0, None, 33), "fashion")
-    monkeypatch.setattr(embedded, "fashion", lambda: few)
+    few = SETS["fashion"].whole().take(slice(0, None, 33), "fashion")
+    monkeypatch.setattr(SETS["fashion"], "whole", lambda: few)
     np.save(tmp_path / "x.npy", few.images[:20].transpose(0, 2, 3, 1))
     found = evaluation.evaluate(tmp_path / "x.npy", "fashion", metrics=("kernel",), progress=False)
     assert found["kernel"].network == "fashion-net"

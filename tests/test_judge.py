@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from gan_helpers import callbacks, evaluation, features, runs
-from gan_helpers.data import download, embedded, load, splits
+from gan_helpers.data import SETS, load, splits
 from gan_helpers.errors import CourseError
 from gan_helpers.evaluation import Judge, evaluate
 from gan_helpers.recipes import RECIPES
 
-FASHION = embedded.fashion()
+FASHION = SETS["fashion"].whole()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +23,7 @@ def cache(tmp_path_factory):
     """One for all tests: they look at the same images through the same network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_HELPERS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(embedded, "fashion", lambda: FASHION)
+        patch.setattr(SETS["fashion"], "whole", lambda: FASHION)
         yield
 
 
@@ -99,8 +99,8 @@ def png(pixels):
 
 
 def test_where_many_are_held_out_a_judge_chooses_by_some_of_them_and_needs_no_guard(monkeypatch):
-    official = {"train": FASHION.take(slice(5000), "mnist"), "test": FASHION.take(slice(5000, None), "mnist-test")}
-    monkeypatch.setattr(download, "mnist", official.get)
+    official = {"train": FASHION.take(slice(5000), "mnist"), "test": FASHION.take(slice(5000, None), "mnist")}
+    monkeypatch.setattr(SETS["mnist"], "official", official.get)
     judge = judge_of("mnist", n=100)
     choose, report = (load("mnist", split=split) for split in ("choose", "report"))
     assert judge.held_out is None and judge.reference.real.name == "mnist-choose"

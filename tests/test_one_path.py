@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gan_helpers import data, evaluation, features
-from gan_helpers.data import embedded, load
+from gan_helpers.data import SETS, load
 from gan_helpers.errors import CourseError
 from gan_helpers.evaluation import Reference, cached_features, evaluate, samples_of
 from gan_helpers.metrics import Pairs, kid
@@ -16,7 +16,7 @@ from gan_helpers.metrics import Pairs, kid
 SIZES, FORMS = (16, 28, 32, 48, 64, 128), ("npy", "folder", "zip")
 NETWORKS = {"faces": ("faces-net", "cifar10-net"), "fashion": ("fashion-net", "cifar10-net")}
 OWN = [(name, network) for name, networks in NETWORKS.items() for network in networks]
-WHOLE = {name: getattr(embedded, name) for name in ("faces", "fashion")}
+WHOLE = {name: SETS[name].whole for name in ("faces", "fashion")}
 needs_imagenet = pytest.mark.skipif(not features.imagenet_installed(), reason="needs the extra 'judge' (pip)")
 
 
@@ -36,7 +36,7 @@ def first(monkeypatch):
         for name, opened in WHOLE.items():
             whole[name] = whole.get(name) or KEPT.setdefault(name, opened())
             few = whole[name].take(np.random.default_rng(0).permutation(10_000)[:n], name)  # fashion lies sorted
-            monkeypatch.setattr(embedded, name, lambda few=few: few)
+            monkeypatch.setattr(SETS[name], "whole", lambda few=few: few)
 
     leave(1200)
     return leave
@@ -130,7 +130,7 @@ def test_a_reference_of_another_size_fails_through_imagenet_too(first):
 
 def test_photos_that_are_not_square_score_as_themselves_after_the_crop_of_training(first, tmp_path):
     (tmp_path / "photos").mkdir()
-    for k, image in enumerate(embedded.faces().images[:600]):
+    for k, image in enumerate(SETS["faces"].whole().images[:600]):
         Image.fromarray(image.transpose(1, 2, 0)[: 64 if k % 2 else 40, : 40 if k % 2 else 64]).save(
             tmp_path / "photos" / f"{k}.png", compress_level=1
         )

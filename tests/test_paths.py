@@ -61,7 +61,8 @@ def test_a_broken_fake_is_left_out_on_request(away, capsys):
 def test_a_name_goes_before_a_folder_that_is_called_so(away, capsys):
     photos(away / "faces", 30)
     assert len(data.load("faces")) == 9000
-    assert "'faces' is the embedded set; for the folder or file of that name write ./faces." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "'faces' is a data set of the course; for the folder or file of that name write ./faces." in told
     for path in ("./faces", away / "faces", Path("faces"), "faces/"):
         mine = data.load(path)
         assert len(mine) <= 30 and mine.name == "./faces"

@@ -29,7 +29,7 @@ from gan_helpers import (
 )
 from gan_helpers.__main__ import main
 from gan_helpers.callbacks import Callback
-from gan_helpers.data import download, images
+from gan_helpers.data import SETS, images
 from gan_helpers.errors import CourseError
 from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.temporary import Interrupt
@@ -401,7 +401,7 @@ def test_a_stand_in_is_recorded_as_what_it_is(tmp_path, monkeypatch):
     def nothing(split):
         raise CourseError("no network")
 
-    monkeypatch.setattr(download, "mnist", nothing)
+    monkeypatch.setattr(SETS["mnist"], "official", nothing)
     tiny = ["--set", "image_size=16", "g_width=4", "d_width=4", "batch_size=4", "family=dcgan"]
     assert main(["train", "conv-mnist", "--fallback", "fashion", "--steps", "1", "--out", "run", *tiny]) == 0
     assert runs.recipe_of(tmp_path / "run").data == "fashion"

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from ..files import atomic
+from ..files import save_atomically
 
 
 def write_cache(
-    target: Path, blocks: Iterable[np.ndarray], rows: int, shape: tuple[int, ...], arrays: dict[str, np.ndarray]
+    target: Path, shape: tuple[int, ...], blocks: Iterable[np.ndarray], arrays: dict[str, np.ndarray]
 ) -> None:
-    """Write blocks of uint8 (n, *shape), at most `rows` rows, to `target`.npy, then `arrays` to `target`.npz.
+    """Write images uint8 to `target`.npy, then `arrays` to `target`.npz.
 
     The pixels are written as a stream: a full disk is then an error, where a memory map would kill the process.
-    `arrays` is read last, so whoever makes the blocks may still fill it.
+
+    Args:
+        target: without a suffix.
+        shape: (N, C, H, W), of all blocks together; N may be more than come.
+        blocks: uint8 (n, C, H, W).
+        arrays: read last, so whoever makes the blocks may still fill it.
     """
-    head, kept = {"descr": "|u1", "fortran_order": False}, 0
-    with atomic(Path(f"{target}.npy"), rows * math.prod(shape)) as file:
-        np.lib.format.write_array_header_1_0(file, {**head, "shape": (rows, *shape)})
-        for block in blocks:
-            file.write(np.ascontiguousarray(block))
-            kept += len(block)
-        file.seek(0)  # the header again, now that the number of rows is known: it is padded to the same length
-        np.lib.format.write_array_header_1_0(file, {**head, "shape": (kept, *shape)})
-    with atomic(Path(f"{target}.npz")) as file:
-        np.savez_compressed(file, **arrays)
+
+    def write(part: Path) -> None:
+        head, rows = {"descr": "|u1", "fortran_order": False}, 0
+        with open(part, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, {**head, "shape": shape})
+            for block in blocks:
+                file.write(np.ascontiguousarray(block))
+                rows += len(block)
+            file.seek(0)  # the header again, now that the number of rows is known: it is padded to the same length
+            np.lib.format.write_array_header_1_0(file, {**head, "shape": (rows, *shape[1:])})
+
+    for left in target.parent.glob(".part-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > 86400:  # left by a process that was killed
+                left.unlink()
+    save_atomically(Path(f"{target}.npy"), write, math.prod(shape))
+    save_atomically(Path(f"{target}.npz"), lambda part: np.savez_compressed(part, **arrays))
 
 
 def read_cache(target: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
@@ -36,5 +50,5 @@ def read_cache(target: Path) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
     try:
         with np.load(f"{target}.npz", allow_pickle=False) as table:
             return np.load(f"{target}.npy", mmap_mode="r", allow_pickle=False), dict(table)
-    except Exception:
+    except Exception:  # zipfile and numpy raise several kinds for damaged files
         return None

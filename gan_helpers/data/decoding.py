@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from ..console import bar
 
 Opener = Callable[[str], BinaryIO]  # name of an image → its file, opened
+Reader = Callable[[str], "np.ndarray | str"]  # name of an image → its pixels uint8 (C, S, S), or why there are none
+Whites = dict[str, float]  # "I" (greys of whole numbers), "F" (of floats), "C" (16-bit colours) → white in all of a set
 
-
+AVIF = "avif" in features.modules and bool(features.check("avif"))  # from Pillow 11.3 on
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"] + ["AVIF"] * AVIF  # no other is tried
 EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # no other is tried, whatever a file is called
-
-
+EXTENSIONS |= {".avif"} if AVIF else set()
 VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
-
-
-Whites = dict[str, float]  # "I" for whole numbers, "F" for floats → the value that is white, in all of a set
-
-
 TOPS = (1, 255, 1023, 4095, 16383, 65535, 2**31 - 1)  # what is usually white
+CHUNK = 128  # images that are decoded before they are written
 
 
 def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None = None) -> np.ndarray:
@@ -38,10 +31,13 @@ def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None
 
     The shorter side is resized to `image_size` (bilinear, antialiased) and the centre cropped: the pixels of
     torchvision's Resize and CenterCrop, in one step. Turned as EXIF says; alpha laid on white; the first frame of an
-    animation; greys of more than 8 bits scaled by `white_of`. Raises whatever Pillow raises for a broken image.
+    animation; greys of more than 8 bits scaled by `white_of`, colours of 16 bits by their upper 8. Raises whatever
+    Pillow raises for a broken image.
     """
     with Image.open(file, formats=FORMATS) as image:
         image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
+        if image.format == "TIFF" and _bits(image) == 16 and _raw(image) in tuple("RGBA"):
+            raise ValueError("16-bit colours in separate planes, which Pillow misreads: save them interleaved")
         image.load()
         white = white_of(image) or (whites or {}).get(image.mode[0], 1.0 if image.mode == "F" else 65535)
         with contextlib.suppress(Exception):  # damaged EXIF does not make the pixels bad
@@ -63,6 +59,17 @@ def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None
         return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
 
 
+def _bits(image: Image.Image) -> int:
+    """Bits of a TIFF's channels; 0 where it doesn't say, and for other formats."""
+    return getattr(image, "tag_v2", {}).get(258, (0,))[0]
+
+
+def _raw(image: Image.Image) -> str:
+    """Pillow's name for how the pixels of an image that is not loaded yet lie in the file, such as `RGB;16B`."""
+    raw = image.tile[0][3] if image.tile else ""
+    return raw if isinstance(raw, str) else str(raw[0])
+
+
 def white_of(image: Image.Image) -> float:
     """The value of white that an image's type fixes; 0 where it leaves that open: 16- and 32-bit and float greys.
 
@@ -72,14 +79,14 @@ def white_of(image: Image.Image) -> float:
         return 255
     if image.format == "PPM":  # states its white, and Pillow scales by it
         return 65535
-    bits = getattr(image, "tag_v2", {}).get(258)  # of a TIFF
-    return 4095 if bits == (12,) else 0
+    return 4095 if _bits(image) == 12 else 0
 
 
 def whites_of(names: list[str], opener: Opener) -> Whites:
     """White in the greys of a set whose type leaves it open, decided once: the least of TOPS that none of them exceeds.
 
     Else an image would be as bright as its own brightest pixel lets it be, and a 12-bit one black beside others of 16.
+    Colours of 16 bits are looked at, too, though `decode` cannot follow: Pillow gives their upper 8 bits.
     """
     most: dict[str, float] = {}
     for name in names:
@@ -89,55 +96,40 @@ def whites_of(names: list[str], opener: Opener) -> Whites:
             if white_of(image) == 0:
                 grey = np.asarray(image, np.float64)
                 most[image.mode[0]] = max(most.get(image.mode[0], 0), grey[np.isfinite(grey)].max(initial=0))
+            elif ";16" in _raw(image):
+                most["C"] = max(most.get("C", 0), 257.0 * np.asarray(image.convert("RGB")).max())
     return {mode: next((top for top in TOPS if value <= top), value) for mode, value in most.items()}
 
 
-def decode_many(
-    names: list[str],
-    opener: Opener,
-    image_size: int,
-    channels: int,
-    broken: dict[str, str],
-    whites: Whites | None = None,
-) -> Iterator[np.ndarray]:
-    """Decode in parallel, in order, a bounded number at a time.
+def reader(opener: Opener, image_size: int, channels: int, whites: Whites | None = None) -> Reader:
+    """A function that decodes an image by its name. Pillow raises nearly any exception for broken files."""
+
+    def read(name: str) -> np.ndarray | str:
+        try:
+            with opener(name) as file:
+                return decode(file, image_size, channels, whites)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return f"{type(error).__name__}: {error}".split("\n")[0]
+
+    return read
+
+
+def decode_many(names: list[str], read: Reader, broken: dict[str, str]) -> Iterator[np.ndarray]:
+    """Decode images in parallel, in order, a bounded number at a time.
 
     Yields:
-        uint8 (n, channels, image_size, image_size): the readable images of each chunk, n <= 32. The others are put
-        into `broken`: name → reason.
+        uint8 (n, C, S, S): the readable images of each chunk. The others are put into `broken`: name → reason.
     """
-
-    def work(chunk: list[str]) -> list[np.ndarray | str]:
-        return [attempt(name, opener, image_size, channels, whites) for name in chunk]
-
     Image.init()  # Pillow's plugins, before threads race to load them
-    size = max(1, min(32, 2**22 // (channels * image_size**2)))  # images in a chunk: at most about 4 MB
-    chunks = [names[i : i + size] for i in range(0, len(names), size)]
-    workers = os.cpu_count() or 2
-    rest, pool = iter(chunks), ThreadPoolExecutor(workers)  # threads, because Pillow decodes without the GIL
-    try:
-        waiting = deque(pool.submit(work, chunk) for chunk in islice(rest, 4 * workers))
-        with bar(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5) as progress:
-            for chunk in chunks:
-                results = waiting.popleft().result()
-                waiting.extend(pool.submit(work, following) for following in islice(rest, 1))
-                broken.update((n, r) for n, r in zip(chunk, results, strict=True) if isinstance(r, str))
-                good = [r for r in results if not isinstance(r, str)]
-                if good:
-                    yield np.stack(good)
-                progress.update(len(chunk))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def attempt(
-    name: str, opener: Opener, image_size: int, channels: int, whites: Whites | None = None
-) -> np.ndarray | str:
-    """The decoded image, or why there is none. Pillow raises nearly any exception for broken files."""
-    try:
-        with opener(name) as file:
-            return decode(file, image_size, channels, whites)
-    except MemoryError:
-        raise
-    except Exception as error:
-        return f"{type(error).__name__}: {error}".split("\n")[0]
+    progress = bar(total=len(names), desc="decoding images", unit="image", delay=3, mininterval=0.5)
+    with progress, ThreadPoolExecutor(os.cpu_count()) as pool:  # threads, because Pillow decodes without the GIL
+        for start in range(0, len(names), CHUNK):
+            chunk = names[start : start + CHUNK]
+            found = dict(zip(chunk, pool.map(read, chunk), strict=True))
+            broken.update({name: why for name, why in found.items() if isinstance(why, str)})
+            good = [image for name, image in found.items() if name not in broken]
+            if good:
+                yield np.stack(good)
+            progress.update(len(chunk))

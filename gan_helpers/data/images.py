@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ..environment import cache_dir
 from ..errors import CourseError
+from .cache import read_cache, write_cache
 from .layout import normal
 
 
@@ -25,6 +28,7 @@ class ImageSet:
         licence: what may be done with them.
         shareable: whether real images of this set may be shown in public (never true for CelebA).
         note: a sentence that every user must see (a banner), or "".
+        unseen: whether these are kept from every training.
         digest: of the source's bytes, in hex: the same on every machine, which decoded or resized pixels are not; ""
             where these pixels are the source.
     """
@@ -38,6 +42,7 @@ class ImageSet:
     licence: str = ""
     shareable: bool = False
     note: str = ""
+    unseen: bool = False
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -64,24 +69,25 @@ class ImageSet:
     def resized(self, image_size: int, channels: int) -> ImageSet:
         """The same set at (channels, image_size, image_size), antialiased; itself where nothing changes.
 
-        Raises:
-            CourseError: no size or number of channels that images can have.
-        """
-        import torch
-        import torch.nn.functional as F
+        A set that is mapped from disk is so again, from the cache: it may be too large for the memory.
 
+        Raises:
+            CourseError: no size or number of channels that images can have, or no room for the cache.
+        """
         check_shape(image_size, channels)
-        if self.images.shape[1:] == (channels, image_size, image_size):
+        shape = (channels, image_size, image_size)
+        if self.images.shape[1:] == shape:
             return self
-        out = np.empty((len(self), channels, image_size, image_size), np.uint8)
-        for start in range(0, len(self), 1024):
-            x = torch.from_numpy(np.array(self.images[start : start + 1024]))  # (n, C, H, W) uint8
-            if x.shape[1] != channels and channels == 1:  # colour to grey, ITU-R 601 luma
-                x = (x.float() * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-            x = x.float().expand(-1, channels, -1, -1)
-            x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
-            out[start : start + 1024] = x.round().clamp(0, 255).to(torch.uint8).numpy()
-        return replace(self, images=out, digest=self.content())
+        blocks = (resize(self.images[i : i + 1024], image_size, channels) for i in range(0, len(self), 1024))
+        if source := getattr(self.images, "filename", None):
+            key = repr((str(source), os.stat(source).st_mtime_ns, self.content(), self.images.shape))
+            target = cache_dir() / "resized" / f"{image_size}x{channels}-{digest_of(key.encode())[:16]}"
+            if read_cache(target) is None:
+                write_cache(target, (len(self), *shape), blocks, {})
+            images, _ = read_cache(target)
+        else:
+            images = np.concatenate([np.empty((0, *shape), np.uint8), *blocks])
+        return replace(self, images=images, digest=self.content())
 
     def only(self, class_name: str) -> ImageSet:
         """The images of one class.
@@ -95,12 +101,28 @@ class ImageSet:
             raise CourseError(f"{self.name} has no class '{class_name}'. It has: {names}.")
         return self.take(self.labels == self.class_names.index(class_name), f"{self.name}:{class_name}")
 
-    def take(self, rows: np.ndarray, name: str) -> ImageSet:
-        """Some of the images under another name; `rows` are indices, or bool (N,)."""
+    def take(self, rows: np.ndarray | slice, name: str) -> ImageSet:
+        """Some of the images under another name; `rows` are indices, bool (N,), or a slice."""
+        rows = np.arange(len(self))[rows]
+        digest = self.digest and digest_of(self.digest.encode(), rows)
+        if len(rows) and (rows == np.arange(rows[0], rows[0] + len(rows))).all():
+            rows = slice(rows[0], rows[0] + len(rows))  # a view: what is mapped from disk stays so
         labels = None if self.labels is None else self.labels[rows]
         attributes = {k: v[rows] for k, v in self.attributes.items()}
-        digest = self.digest and digest_of(self.digest.encode(), np.arange(len(self), dtype=np.int64)[rows])
         return replace(self, images=self.images[rows], labels=labels, attributes=attributes, name=name, digest=digest)
+
+
+def resize(images: np.ndarray, image_size: int, channels: int) -> np.ndarray:
+    """Images uint8 (n, C, H, W) at (n, channels, image_size, image_size): bilinear, antialiased; grey by ITU-R 601."""
+    import torch
+    import torch.nn.functional as F
+
+    x = torch.from_numpy(np.array(images)).float()
+    if x.shape[1] != channels and channels == 1:
+        x = (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    x = x.expand(-1, channels, -1, -1)
+    x = F.interpolate(x, size=(image_size, image_size), mode="bilinear", antialias=True)
+    return x.round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def checked_labels(labels: np.ndarray, count: int) -> np.ndarray:
@@ -127,6 +149,9 @@ def digest_of(*parts: bytes | np.ndarray) -> str:
     """The SHA-256 of bytes and of arrays (N, …), which may lie on disk, in hex."""
     digest = hashlib.sha256()
     for part in parts:
-        for block in [part] if isinstance(part, bytes) else (part[i : i + 1024] for i in range(0, len(part), 1024)):
-            digest.update(np.ascontiguousarray(block) if isinstance(block, np.ndarray) else block)
+        if isinstance(part, bytes):
+            digest.update(part)
+            continue
+        for start in range(0, len(part), 1024):
+            digest.update(np.ascontiguousarray(part[start : start + 1024]))
     return digest.hexdigest()

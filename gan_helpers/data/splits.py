@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
+from ..errors import CourseError
+from .images import ImageSet, digest_of
+
 SPLITS = ("train", "held-out", "choose", "report")
-
-
 HELD_OUT = 0.9  # the rank from which an image is held out
-
-
 ENOUGH, CHOOSE = 4000, 2000  # held-out images from which a fifth is spared to choose by; else training images that do
 
 
@@ -39,28 +39,51 @@ def held_out(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     return held
 
 
-def rows_of(split: str, ranks: np.ndarray, held: np.ndarray | None = None) -> np.ndarray:
+def roles_of(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """What images are there for where only their content decides: str (N,), 'train' or 'held-out' (see `held_out`)."""
+    return np.where(held_out(ranks, labels), "held-out", "train")
+
+
+def rows_of(split: str, ranks: np.ndarray, roles: np.ndarray | None = None) -> np.ndarray:
     """Which images belong to a split, bool (N,).
 
     An image's own content decides, so one more photo moves no other, and copies stay together (see `held_out`). A fifth
     of the held-out ones are there to choose by (recipes, the best of a run), the rest to report. Where fewer than 4,000
     are held out all of them report, and the choice falls by 2,000 fixed training images: a judge that uses these must
-    watch for copies.
+    watch for copies. Where some images have the role 'choose', these choose, and all held-out ones report.
 
     Args:
         ranks: (N,), of `rank`.
-        held: bool (N,), where something else decides what is held out, such as an official test split.
+        roles: str (N,), 'train', 'held-out' or 'choose', where something else decides, such as an official test split.
     """
-    held = held_out(ranks) if held is None else held
+    roles = roles_of(ranks) if roles is None else roles
+    held, train, spare = (roles == role for role in ("held-out", "train", "choose"))
     if split in ("train", "held-out"):
-        return held == (split == "held-out")
+        return roles == split
+    if spare.any() or (split == "report" and held.sum() < ENOUGH):
+        return spare if split == "choose" else held
     if held.sum() >= ENOUGH:
-        spare = np.zeros(len(ranks), bool)
-        spare[np.flatnonzero(held)] = ranks[held] * 1e6 % 1 < 0.2  # other digits than those that held it out
-        return spare if split == "choose" else held & ~spare
-    if split == "report":
-        return held
-    train = np.flatnonzero(~held)
+        chosen = ranks * 1e6 % 1 < 0.2  # other digits than those that held it out
+        return held & (chosen if split == "choose" else ~chosen)
+    rows = np.flatnonzero(train)
     chosen = np.zeros(len(ranks), bool)
-    chosen[train[np.argsort(ranks[train], kind="stable")[:CHOOSE]]] = True
+    chosen[rows[np.argsort(ranks[rows], kind="stable")[:CHOOSE]]] = True
     return chosen
+
+
+def part(images: ImageSet, split: str, ranks: np.ndarray, roles: np.ndarray) -> ImageSet:
+    """The images of one split (see `rows_of`): named after it, and marked as unseen where none of them trains.
+
+    Raises:
+        CourseError: there is none.
+    """
+    rows = rows_of(split, ranks, roles)
+    if not rows.any():
+        many, use = ("none is", "score by") if split in ("held-out", "report") else ("all are", f"{split} by")
+        raise CourseError(
+            f"'{images.origin}' has {len(images):,} images, of which {many} held out (about one in ten is, by its "
+            f"content): too few to {use}. Add images."
+        )
+    found = images.take(rows, images.name if split == "train" else f"{images.name}-{split}")
+    digest = found.digest or digest_of(ranks[rows])  # ranks follow from the source's content
+    return replace(found, unseen=not (roles[rows] == "train").any(), digest=digest)
