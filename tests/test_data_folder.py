@@ -720,8 +720,8 @@ def test_every_class_keeps_a_training_image(tmp_path):
 
 def test_copies_in_a_small_class_train_together():
     ranks, labels = np.array([0.95, 0.95, 0.99, 0.2, 0.91]), np.array([0, 0, 0, 1, 1])
-    assert splits.held_out(ranks, labels).tolist() == [False, False, True, False, True]
-    assert splits.held_out(ranks).tolist() == [True, True, True, False, True]
+    assert (splits.roles_of(ranks, labels) == "held-out").tolist() == [False, False, True, False, True]
+    assert (splits.roles_of(ranks) == "held-out").tolist() == [True, True, True, False, True]
 
 
 # ---- greys of more than 8 bits

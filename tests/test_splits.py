@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan_helpers import data
-from gan_helpers.data import SETS, folder, listing, load
+from gan_helpers.data import SETS, listing, load
 from gan_helpers.data.folder import open_folder
 from gan_helpers.data.splits import CHOOSE, ENOUGH, SPLITS, rank, ranks, rows_of
 from gan_helpers.errors import CourseError
@@ -208,7 +208,7 @@ def test_classes_are_those_of_the_whole_set_in_every_split(tmp_path):
 
 def test_files_are_read_for_their_rank_once_until_they_change(tmp_path, monkeypatch, cache):
     root, read = photos(tmp_path / "set", range(30)), []
-    monkeypatch.setattr(folder, "rank", lambda content: read.append(1) or rank(content))
+    monkeypatch.setattr(data.splits, "rank", lambda content: read.append(1) or rank(content))
     for split in ("train", "held-out", "report"):
         load(root, 8, split=split)
     assert len(read) == 30

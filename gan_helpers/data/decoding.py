@@ -23,6 +23,7 @@ EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif",
 EXTENSIONS |= {".avif"} if AVIF else set()
 VERSION = 1  # of `decode`: raise it when its pixels change, and older caches are made again
 TOPS = (1, 255, 1023, 4095, 16383, 65535, 2**31 - 1)  # what is usually white
+BITS, PLANES = 258, 284  # tags of a TIFF
 CHUNK = 128  # images that are decoded before they are written
 
 
@@ -36,7 +37,8 @@ def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None
     """
     with Image.open(file, formats=FORMATS) as image:
         image.draft(None, (2 * image_size, 2 * image_size))  # a large JPEG is decoded at 1/2, 1/4 or 1/8: much faster
-        if image.format == "TIFF" and _bits(image) == 16 and _raw(image) in tuple("RGBA"):
+        tags = getattr(image, "tag_v2", {})  # of a TIFF
+        if tags.get(BITS, (8,))[0] > 8 and tags.get(PLANES) == 2 and image.tile[0][0] == "raw":
             raise ValueError("16-bit colours in separate planes, which Pillow misreads: save them interleaved")
         image.load()
         white = white_of(image) or (whites or {}).get(image.mode[0], 1.0 if image.mode == "F" else 65535)
@@ -59,17 +61,6 @@ def decode(file: BinaryIO, image_size: int, channels: int, whites: Whites | None
         return np.asarray(image).reshape(image_size, image_size, channels).transpose(2, 0, 1)
 
 
-def _bits(image: Image.Image) -> int:
-    """Bits of a TIFF's channels; 0 where it doesn't say, and for other formats."""
-    return getattr(image, "tag_v2", {}).get(258, (0,))[0]
-
-
-def _raw(image: Image.Image) -> str:
-    """Pillow's name for how the pixels of an image that is not loaded yet lie in the file, such as `RGB;16B`."""
-    raw = image.tile[0][3] if image.tile else ""
-    return raw if isinstance(raw, str) else str(raw[0])
-
-
 def white_of(image: Image.Image) -> float:
     """The value of white that an image's type fixes; 0 where it leaves that open: 16- and 32-bit and float greys.
 
@@ -79,7 +70,7 @@ def white_of(image: Image.Image) -> float:
         return 255
     if image.format == "PPM":  # states its white, and Pillow scales by it
         return 65535
-    return 4095 if _bits(image) == 12 else 0
+    return 4095 if getattr(image, "tag_v2", {}).get(BITS) == (12,) else 0
 
 
 def whites_of(names: list[str], opener: Opener) -> Whites:
@@ -96,7 +87,7 @@ def whites_of(names: list[str], opener: Opener) -> Whites:
             if white_of(image) == 0:
                 grey = np.asarray(image, np.float64)
                 most[image.mode[0]] = max(most.get(image.mode[0], 0), grey[np.isfinite(grey)].max(initial=0))
-            elif ";16" in _raw(image):
+            elif ";16" in str(image.tile[0][3]):  # how the pixels lie in the file, such as RGB;16B
                 most["C"] = max(most.get("C", 0), 257.0 * np.asarray(image.convert("RGB")).max())
     return {mode: next((top for top in TOPS if value <= top), value) for mode, value in most.items()}
 

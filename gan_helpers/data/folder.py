@@ -14,13 +14,13 @@ from PIL import Image
 from ..console import bar
 from ..environment import at_home, cache_dir
 from ..errors import CourseError
+from . import splits
 from .cache import read_cache, write_cache
 from .decoding import EXTENSIONS, FORMATS, VERSION, Opener, decode_many, reader, whites_of
 from .images import ImageSet, check_shape
 from .layout import Layout, layout_of, printable
 from .listing import MAX_ENTRY, Listing, listing
 from .sets import apart
-from .splits import HELD_OUT, part, rank, roles_of
 
 FOLDERS = 3  # of what makes a folder's cache beyond decoding.VERSION
 
@@ -60,7 +60,7 @@ def open_folder(
     notes = " ".join([*layout.notes, *notes_of(path.name, table, layout), *files.left_out()])
     name = apart(path.name if path.is_dir() else path.stem)
     whole = ImageSet(images, name, labels, classes, origin=str(path), licence="yours to know", note=notes)
-    return whole if split is None else part(whole, split, table["ranks"], table["roles"])
+    return whole if split is None else splits.part(whole, split, table["ranks"], table["roles"])
 
 
 def open_as_it_is(path: Path, skip_broken: bool = False) -> ImageSet:
@@ -114,8 +114,8 @@ def decoded(
         if unreadable and len(found[0]) + len(broken) == len(names):  # it is whole, and nothing was repaired since
             return found
         del found  # Windows replaces no file that is mapped
-    ranks = ranks_of(names, files.open)
-    roles = roles_of(ranks, labels) if layout.roles is None else layout.roles
+    ranks = splits.ranks(contents(names, files.open))
+    roles = splits.roles_of(ranks, labels) if layout.roles is None else layout.roles
     order = np.argsort(roles, kind="stable") if by_role else np.arange(len(names))
     whites = whites_of(sorted(files.stamps), files.open)
     table = {f"white_{mode}": np.array(white) for mode, white in whites.items()}
@@ -142,17 +142,14 @@ def short_digest(*what: object) -> str:
     return hashlib.sha256(repr(what).encode()).hexdigest()[:12]
 
 
-def ranks_of(names: list[str], opener: Opener) -> np.ndarray:
-    """`splits.rank` (N,) of each file's bytes. One that cannot be read is broken, and ranks by its name."""
-
-    def one(name: str) -> float:
+def contents(names: list[str], opener: Opener) -> Iterator[bytes]:
+    """Each file's bytes, or its name where it cannot be read: it is broken, then."""
+    for name in bar(names, desc="reading images", unit="image", delay=3):
         try:
             with opener(name) as file:
-                return rank(file.read(MAX_ENTRY))
+                yield file.read(MAX_ENTRY)
         except Exception:  # zipfile and the disk raise several kinds
-            return rank(name.encode("utf-8", "surrogateescape"))
-
-    return np.array([one(name) for name in bar(names, desc="reading images", unit="image", delay=3)])
+            yield name.encode("utf-8", "surrogateescape")
 
 
 def broken_images(path: Path, broken: list[tuple[str, str]], count: int) -> CourseError:
@@ -175,6 +172,6 @@ def notes_of(title: str, table: dict[str, np.ndarray], layout: Layout) -> Iterat
     if broken := len(table["broken"]):
         yield f"{broken:,} broken images left out of {title}."
     if layout.labels is not None and layout.roles is None:
-        kept = (table["ranks"] >= HELD_OUT) & (table["roles"] == "train")
+        kept = (table["ranks"] >= splits.HELD_OUT) & (table["roles"] == "train")
         if small := {*layout.labels[table["rows"][kept]]}:
             yield f"All images of {len(small):,} small classes of {title} would be held out: one trains."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +21,13 @@ def rank(content: bytes | np.ndarray) -> float:
     return int.from_bytes(hashlib.sha256(np.ascontiguousarray(content)).digest()[:6], "big") / 2**48
 
 
-def ranks(images: np.ndarray) -> np.ndarray:
-    """The rank (N,) of each image (N, C, H, W)."""
-    return np.array([rank(image) for image in images])
+def ranks(contents: Iterable[bytes | np.ndarray]) -> np.ndarray:
+    """The rank (N,) of each image (N, C, H, W), or of each file's bytes."""
+    return np.array([rank(content) for content in contents])
 
 
-def held_out(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """Which images are held out, bool (N,): those that rank at `HELD_OUT` or above, about a tenth.
+def roles_of(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """What images are there for by their content: str (N,), 'held-out' from the rank `HELD_OUT` on, else 'train'.
 
     A class that would be held out whole, as one of a single image may be, keeps the image that ranks lowest, and its
     copies, for training: otherwise nothing could draw it.
@@ -36,18 +37,13 @@ def held_out(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         lowest = np.ones(labels.max() + 1)
         np.minimum.at(lowest, labels, ranks)
         held &= ranks > lowest[labels]
-    return held
-
-
-def roles_of(ranks: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """What images are there for where only their content decides: str (N,), 'train' or 'held-out' (see `held_out`)."""
-    return np.where(held_out(ranks, labels), "held-out", "train")
+    return np.where(held, "held-out", "train")
 
 
 def rows_of(split: str, ranks: np.ndarray, roles: np.ndarray | None = None) -> np.ndarray:
     """Which images belong to a split, bool (N,).
 
-    An image's own content decides, so one more photo moves no other, and copies stay together (see `held_out`). A fifth
+    An image's own content decides, so one more photo moves no other, and copies stay together (see `roles_of`). A fifth
     of the held-out ones are there to choose by (recipes, the best of a run), the rest to report. Where fewer than 4,000
     are held out all of them report, and the choice falls by 2,000 fixed training images: a judge that uses these must
     watch for copies. Where some images have the role 'choose', these choose, and all held-out ones report.
