@@ -131,9 +131,10 @@ def test_python_on_pages_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
 # --- CONTRIBUTING.md --------------------------------------------------------------------------------------------------
 
 TRIED = """
-from gan_helpers import recipes, runs
+from gan_helpers import data, recipes, runs
 from gan_helpers.course.exercises import grade
 
+assert "60,000 old" in data.DOWNLOADED["kmnist"] and data.SETS["kmnist"].open
 runs.train(recipes.get("tiny-fashion").but(steps=1), out="runs/recipe", progress=False)
 small = recipes.get("first-minute").but(steps=1, batch_size=4)
 for k, changes in enumerate(({"loss": "absolute"}, {"augment": "contrast"}, {"family": "plain", "net.slope": 0.1})):
