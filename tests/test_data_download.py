@@ -159,7 +159,7 @@ def test_a_disk_without_locks_is_no_obstacle(server, target, monkeypatch):
     def none(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(download.FileLock, "acquire", none)
+    monkeypatch.setattr(download, "lock_descriptor", none)
     server.content["/a"] = BODY
     assert fetched(server, target, "/a") == BODY
 

@@ -6,13 +6,12 @@ import contextlib
 import errno
 import hashlib
 import time
-from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from filelock import FileLock
+from filelock import lock_descriptor
 
 from ..console import bar
 from ..errors import CourseError
@@ -33,7 +32,9 @@ def fetch(urls: list[str], path: Path, checksum: str, hint: str = "") -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with alone(path):
+        with open(path.parent / ".lock", "ab") as lock:
+            with contextlib.suppress(OSError):  # a disk that knows no locks
+                lock_descriptor(lock.fileno())  # waits while another process fetches into this folder
             if path.exists() and digest(path, checksum) == checksum:
                 return path
             reasons = [f"{path}: it is there, but its checksum is wrong"] if path.exists() else []
@@ -45,18 +46,6 @@ def fetch(urls: list[str], path: Path, checksum: str, hint: str = "") -> Path:
         raise cannot_write(path, error) from error
     listed = "".join(f"\n  {reason}" for reason in reasons)
     raise CourseError(f"{path.name} could not be downloaded.{listed}\n{hint}".rstrip())
-
-
-@contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Waits while another process fetches into the same folder; where the disk knows no locks, both go on."""
-    lock = FileLock(path.parent / ".lock")
-    with contextlib.suppress(OSError, NotImplementedError):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def attempt(url: str, path: Path, checksum: str) -> str:
