@@ -65,6 +65,12 @@ def test_a_small_set_is_too_small_to_choose_by(away, count, capsys):
     assert not (away / "run").exists()
 
 
+def test_a_folder_val_chooses_and_needs_no_guard_against_copies(away):
+    photos(away / "pets", [f"{split}/{k}.png" for split in ("train", "test", "val") for k in range(12)])
+    judge = evaluation.Judge("pets", "cifar10-net", n=10, image_size=16)
+    assert judge.reference.real.name == "pets-choose" and len(judge.real) == 12 and judge.held_out is None
+
+
 def test_a_class_of_one_image_makes_a_run_that_opens(away):
     photos(away / "pets", [f"a/{k}.png" for k in range(9)] + [f"b/{k}.png" for k in range(9)])
     for k in range(99):  # an image that would be held out
