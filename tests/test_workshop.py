@@ -215,7 +215,7 @@ def test_first_cell_on_colab(tmp_path: Path, there: bool) -> None:
                           capture_output=True, text=True, check=True).stdout  # fmt: skip
     git, pip = [(tmp_path / "content" / tool).read_text().strip() for tool in ("git", "pip")]
     assert git == ("" if there else "clone -q --depth 1 --branch v2 https://github.com/ann/course gan-course")
-    assert pip == "install -q --no-deps -e gan-course"
+    assert pip == "install -q -e gan-course"
     assert "The course is ready: PyTorch" in told and f"{tmp_path}/content/gan-course/notebooks " in told
 
 

@@ -37,7 +37,7 @@ import sys
 
 if "google.colab" in sys.modules and not os.path.isdir("../gan_helpers"):
     fetch = "test -d gan-course || git clone -q --depth 1 --branch {ref} https://github.com/{repo} gan-course"
-    assert os.system(fetch + " && pip install -q --no-deps -e gan-course") == 0, "The course could not be fetched."
+    assert os.system(fetch + " && pip install -q -e gan-course") == 0, "The course could not be fetched."
     os.chdir("gan-course/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
 from gan_helpers.course.setup import setup_notebook
