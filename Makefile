@@ -3,8 +3,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
-# One thread each for two processes; a file's tests stay together.
-PYTEST := OMP_NUM_THREADS=1 GAN_COURSE_FAST=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout=600
+# Two processes of one thread each; the tests of a file stay together.
+SHORT := OMP_NUM_THREADS=1 GAN_COURSE_FAST=1
+PYTEST := -m pytest -n 2 --dist loadfile --nbval --nbval-cell-timeout=600
 
 .PHONY: help lab demo test test-long stacks wheel lowest notebooks images generators clean
 help:
@@ -38,10 +39,10 @@ demo: .venv/installed
 
 test: .venv/installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(PYTEST) tests notebooks
+	$(SHORT) $(BIN)/python $(PYTEST) tests notebooks
 
 test-long: .venv/installed-test
-	$(PYTEST) -m "" tests notebooks
+	$(SHORT) $(BIN)/python $(PYTEST) -m "" tests notebooks
 	$(MAKE) stacks wheel lowest
 
 # Colab's stack of August 2026, and the JupyterLab that belongs to it, in front of everything else from .venv/.
@@ -74,7 +75,7 @@ lowest: .venv/installed-test
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python ">=3.10,<3.13" .venv-lowest
 	$(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable ".[test]"
-	GAN_COURSE_FAST=1 $(LOWEST) -m pytest -q -n 2 --dist loadfile tests
+	$(SHORT) $(LOWEST) $(PYTEST) -q tests notebooks/00_start_here.ipynb
 	rm -rf .venv-lowest
 
 notebooks: .venv/installed-test
