@@ -113,12 +113,14 @@ import importlib, pkgutil, gan_helpers
 for module in pkgutil.walk_packages(gan_helpers.__path__, "gan_helpers.", onerror=lambda name: None):
     try:
         module.name.endswith("__main__") or importlib.import_module(module.name)
-    except ImportError:
-        print(module.name)
+    except ImportError as error:
+        print(module.name, error, sep=": ")
 """
     if FRESH and has_widgets(run):
         pytest.skip("the environment has extras")
-    assert run("-c", code).split() == ["gan_helpers.course.widgets", "gan_helpers.widgets"]
+    told = dict(line.split(": ", 1) for line in run("-c", code).splitlines())
+    assert set(told) == {"gan_helpers.course.widgets", "gan_helpers.widgets"}
+    assert "pip install 'gan-helpers[jupyter]'" in told["gan_helpers.widgets"]
 
 
 def test_the_explorer_opens(run):

@@ -6,6 +6,13 @@ it trains, `scrub` when it has. They are made of `Picture`, an image with words,
 whose drawing is JavaScript in the files beside; `picture.Newest` is what keeps a fast drag from leaving a queue.
 """
 
+try:
+    import anywidget  # noqa: F401
+    import ipywidgets  # noqa: F401
+except ModuleNotFoundError as error:
+    told = f"The widgets need {error.name}: pip install 'gan-helpers[jupyter]'"
+    raise ModuleNotFoundError(told, name=error.name) from None
+
 from .explorer import explore
 from .pad import Pad
 from .picture import Picture
