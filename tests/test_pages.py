@@ -1,5 +1,6 @@
 """What README, docs and the other pages promise: links lead somewhere, commands and examples work, numbers agree."""
 
+import importlib
 import os
 import re
 import shlex
@@ -102,6 +103,22 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("command", commands())
 def test_commands_are_understood(command: str) -> None:
     parser().parse_args(shlex.split(command, comments=True))
+
+
+def test_the_options_of_train_are_described() -> None:
+    choices = parser()._subparsers._group_actions[0].choices  # command → its parser
+    options = {name for action in choices["train"]._actions for name in action.option_strings} - {"-h", "--help"}
+    rows = re.findall(r"^\| (`--.+?) \|", text_of(ROOT / "docs" / "command-line.md"), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"--[\w-]+", row)} == options
+
+
+def test_functions_that_are_listed_can_be_imported() -> None:
+    table = re.findall(r"^\| .+ \| (.+) \|$", text_of(ROOT / "docs" / "python.md"), re.MULTILINE)
+    names = [name for row in table for name in re.findall(r"`([a-z]\w+(?:\.\w+)+)`", row)]
+    assert len(names) > 30
+    for name in names:
+        module, _, attribute = f"gan_helpers.{name}".rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
 
 
 def test_make_has_what_pages_name() -> None:
