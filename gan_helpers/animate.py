@@ -56,10 +56,8 @@ def check_format(path: Path) -> None:
 
             imageio_ffmpeg.get_ffmpeg_exe()
         except (ImportError, RuntimeError) as error:
-            raise CourseError(
-                f"{path.name}: an MP4 needs FFmpeg ({error}): pip install 'imageio[ffmpeg]'. A .gif or .webp does "
-                "without."
-            ) from None
+            cure = "pip install 'imageio[ffmpeg]', or take a .gif or .webp"
+            raise CourseError(f"{path.name}: an MP4 needs FFmpeg ({error}): {cure}.") from None
 
 
 def animate(
@@ -81,9 +79,7 @@ def animate(
     if not frames:
         raise CourseError(f"No frames to write to {path}.")
     if len(sizes := {f.size for f in frames}) > 1:
-        raise CourseError(
-            f"The frames for {path.name} have several sizes: {sorted(sizes)}. Remove those of another run."
-        )
+        raise CourseError(f"The frames for {path.name} have several sizes, {sorted(sizes)}: remove another run's.")
     if (longest := max(frames[0].size)) > (most := LONGEST[path.suffix.lower()]):
         raise CourseError(f"{path.name}: a side has {longest:,} pixels, the format takes {most:,}. Show fewer images.")
     frames = [f.convert("RGB") for f in frames]

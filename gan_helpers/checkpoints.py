@@ -181,22 +181,20 @@ def check_images(trainer: Trainer, path: Path, kept: str) -> None:
     here, old = trained_on(trainer), re.fullmatch(r"(\d+) images, [0-9a-f]{8}", kept)
     try:
         there = here | ({"images": int(old[1])} if old else dict(json.loads(kept)))
+        changes = {
+            "images": f"{there['images']:,} images there, {here['images']:,} here",
+            "content": "as many images, and others, or in another order",
+            "names": f"classes {', '.join(map(str, there['names']))} there, {', '.join(here['names'])} here",
+            "labels": "the same images, and some of them of another class",
+        }
     except (ValueError, TypeError):
         raise CourseError(f"{path} is no checkpoint of a run: what it tells of its images is damaged.") from None
-    if there["images"] != here["images"]:
-        changed = f"{there['images']:,} images there, {here['images']:,} here"
-    elif there["content"] != here["content"]:
-        changed = "as many images, and others, or in another order"
-    elif there["names"] != here["names"]:
-        changed = f"classes {', '.join(map(str, there['names']))} there, {', '.join(here['names'])} here"
-    elif there["labels"] != here["labels"]:
-        changed = "the same images, and some of them of another class"
-    else:
-        return
-    raise OtherImages(
-        f"{path} was trained on other images than the data set holds now: {changed}. Put back what it had, "
-        "say where that lies (--data), or train anew in another folder (--out)."
-    )
+    for key, change in changes.items():
+        if there[key] != here[key]:
+            raise OtherImages(
+                f"{path} was trained on other images than the data set holds now: {change}. Put back what it had, "
+                "say where that lies (--data), or train anew in another folder (--out)."
+            )
 
 
 def save(trainer: Trainer, folder: Path) -> Path:
@@ -251,9 +249,7 @@ def restore(trainer: Trainer, path: Path) -> None:
     except (KeyError, ValueError):
         whole = False
     if not whole:
-        raise CourseError(
-            f"{path} is no checkpoint of a run: its step, its seconds or its history is missing or damaged."
-        )
+        raise CourseError(f"{path} is no checkpoint of a run: its step, seconds or history is missing or damaged.")
     check_images(trainer, path, header.get("images", ""))
     for prefix, part in parts(trainer).items():
         fill(part, tensors, prefix, path)

@@ -75,7 +75,6 @@ def thinned(values: Sequence[float], points: int = 500) -> tuple[np.ndarray, np.
 def curves(
     history: dict[str, Sequence[float]],
     title: str = "",
-    mark: int | None = None,
     scores: Sequence[tuple[int, float]] = (),
     score_name: str = "distance",
 ) -> Figure:
@@ -85,7 +84,6 @@ def curves(
 
     Args:
         history: columns `d_loss`, `g_loss` and, for the lower panel, `d_real`, `d_fake`; one value a step.
-        mark: a step to mark with a vertical line.
         scores: (step, distance) pairs; the best one is marked; a distance that is not finite leaves a gap.
     """
     from matplotlib.figure import Figure
@@ -107,8 +105,6 @@ def curves(
     for axes in panels:
         axes.legend(loc="upper right")
         axes.grid(alpha=0.3)
-        if mark is not None:
-            axes.axvline(mark, color="black", linewidth=1)
     return figure
 
 

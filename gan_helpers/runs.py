@@ -197,18 +197,15 @@ def locked(folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / ".lock", "ab", buffering=0)  # noqa: SIM115 (closed below)
     except OSError as error:
-        raise CourseError(
-            f"{folder} cannot be written ({error.strerror or error}): choose another folder (--out)."
-        ) from None
+        told = error.strerror or error
+        raise CourseError(f"{folder} cannot be written ({told}): choose another folder (--out).") from None
     with file:
         try:
             ours = lock_descriptor(file.fileno(), blocking=False)
         except OSError as error:
             ours = True
-            banner(
-                f"{folder} lies where files cannot be locked ({error.strerror or error}): see to it that no other "
-                "process trains there."
-            )
+            told = error.strerror or error
+            banner(f"In {folder} files cannot be locked ({told}): see to it that no other process trains there.")
         if not ours:
             raise CourseError(f"Another process is training in {folder}: stop it, or choose another folder (--out).")
         with suppress(OSError):

@@ -65,9 +65,8 @@ def check_shapes(target: dict[str, Tensor], found: dict[str, tuple[int, ...]], p
         raise CourseError(f"{path}: layer '{prefix}{odd[0]}' is {state}.")
     for name, tensor in target.items():
         if there[name] != tensor.shape:
-            raise CourseError(
-                f"{path}: layer '{prefix}{name}' has shape {there[name]}; wanted is {tuple(tensor.shape)}."
-            )
+            wanted = tuple(tensor.shape)
+            raise CourseError(f"{path}: layer '{prefix}{name}' has shape {there[name]}; wanted is {wanted}.")
 
 
 def fill(target: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
