@@ -40,7 +40,7 @@ def header(path: Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
-def card_of(path: Path) -> Path:
+def card_path(path: Path) -> Path:
     """Where the card of a trained file lies: `NAME.md` beside it.
 
     Raises:
@@ -59,11 +59,11 @@ def write_card(path: Path, about: str, rows: dict[str, object]) -> None:
         rows: label → text, number, or a dict of settings; an underscore in a label becomes a space.
 
     Raises:
-        CourseError: as `card_of`, or the disk is full.
+        CourseError: as `card_path`, or the disk is full.
     """
     lines = [f"# {path.stem}", "", *([f"{about}.", ""] if about else []), "| | |", "|---|---|"]
     for label, value in rows.items():
         if isinstance(value, dict):
             value = ", ".join(f"`{key}={setting}`" for key, setting in value.items()) or "none"
         lines.append(f"| {label.replace('_', ' ')} | {f'{value:,}' if isinstance(value, int) else value} |")
-    save_text(card_of(path), "\n".join(lines) + "\n")
+    save_text(card_path(path), "\n".join(lines) + "\n")

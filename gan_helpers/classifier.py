@@ -122,7 +122,7 @@ def train_classifier(
     """
     if epochs < 1:
         raise CourseError(f"A network needs at least one pass over the images; epochs is {epochs}.")
-    cards.card_of(out)  # or else a text that is no card would be written over
+    cards.card_path(out)  # or else a text that is no card would be written over
     memory.keep_freed()
     targets_of(held_out)  # it will be asked at the end: better to know now
     targets, channels, rng = targets_of(train), train.images.shape[1], np.random.default_rng(seed)

@@ -162,7 +162,7 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
     Raises:
         CourseError: no run there, a damaged one, a `.md` in the way that is no card, or the disk is full.
     """
-    cards.card_of(out)  # or else nothing is written
+    cards.card_path(out)  # or else nothing is written
     path = find(run)
     generator, (recipe, header) = load_generator(path), read_header(path)
     recipe = to_give_away(recipe)

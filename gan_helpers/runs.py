@@ -122,10 +122,9 @@ def train(
 
 def told_of(recipe: Recipe, images: data.ImageSet) -> Recipe:
     """The recipe whose `data` says what `images` are: their name, or where the whole folder or zip of them lies."""
-    if images.name in (recipe.data, data.apart(at_home(recipe.data).resolve().stem)):
-        return recipe
     whole = images.origin and images.name == data.apart(Path(images.origin).stem)
-    return recipe.but(data=images.origin if whole else images.name)
+    told = images.origin if whole else images.name
+    return recipe if told in (recipe.data, str(at_home(recipe.data).resolve())) else recipe.but(data=told)
 
 
 def open_images(recipe: Recipe, folder: Path, **options) -> data.ImageSet:

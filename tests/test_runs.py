@@ -389,10 +389,13 @@ def test_a_run_tells_of_the_images_that_it_saw(tmp_path, monkeypatch):
         assert f"trained on {Path(told).name}" in card and "cifar10" not in card.replace(recipe.name, "")
     assert runs.train(recipe.but(data=folder, steps=1), own, "path", **QUIET).recipe.data == str(folder)
     assert runs.train(recipe.but(data="./mine", steps=1), own, "relative", **QUIET).recipe.data == "./mine"
-    assert runs.train(recipe.but(steps=2), own, "whole", resume=True, **QUIET).step == 2
-    shutil.move(folder, tmp_path / "elsewhere")
+    shutil.copytree(folder, tmp_path / "copy" / "mine")
+    moved = data.load("copy/mine", 16)
+    again = runs.train(recipe.but(data=folder, steps=2), moved, "whole", resume=True, **QUIET)
+    assert again.step == 2 and again.recipe.data == str(tmp_path / "copy" / "mine")
+    shutil.rmtree(tmp_path / "copy")
     with pytest.raises(CourseError, match="mine', says whole.recipe.json, and nothing is there now.*--data"):
-        runs.train(recipe.but(data=folder, steps=3), out="whole", resume=True, **QUIET)
+        runs.train(again.recipe.but(steps=3), out="whole", resume=True, **QUIET)
 
 
 def test_a_stand_in_is_recorded_as_what_it_is(tmp_path, monkeypatch):
