@@ -7,13 +7,39 @@ import pytest
 import torch
 from torch import nn
 
-from gan_helpers import directions, latent
+from gan_helpers import directions, latent, models, plots
 from gan_helpers.data import ImageSet
 from gan_helpers.errors import CourseError
 from gan_helpers.models.dcgan import Discriminator, Generator
+from gan_helpers.recipes import RECIPES
 
 torch.manual_seed(0)
 G = Generator(16, 3, 6, 4).eval()
+
+
+def test_latents_do_not_depend_on_how_many_are_drawn():
+    assert torch.equal(latent.draw_z(3, 10, seed=4), latent.draw_z(20, 10, seed=4)[:3])
+    z = latent.draw_z(500, 20)
+    assert abs(z.mean()) < 0.05 and abs(z.std() - 1) < 0.05
+
+
+def test_slerp_ends_norms_and_parallel_case():
+    a, b = torch.randn(5, 100, generator=torch.Generator().manual_seed(0)), torch.randn(5, 100)
+    torch.testing.assert_close(latent.slerp(a, b, 0.0), a)
+    torch.testing.assert_close(latent.slerp(a, b, 1.0), b)
+    u, v = a / a.norm(dim=1, keepdim=True), b / b.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(latent.slerp(u, v, 0.3).norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(latent.slerp(a, 2 * a, 0.5), 1.5 * a)
+
+
+def test_a_sample_does_not_depend_on_its_batch_mates():
+    net = models.build_generator(RECIPES["first-minute"]).train()
+    for _ in range(3):
+        net(torch.randn(16, 64))
+    z = latent.draw_z(40, 64)
+    together, alone = latent.generate(net, z), torch.cat([latent.generate(net, row[None]) for row in z])
+    assert (plots.to_uint8(together).int() - plots.to_uint8(alone).int()).abs().max() <= 1
+    assert net.training
 
 
 def test_plane_has_the_seeds_at_whole_numbers_and_no_jumps():
