@@ -17,7 +17,7 @@ from .data.layout import normal
 from .environment import DATA, WITHOUT_DATA, at_home
 from .errors import CourseError, nearest
 from .recipes import RECIPES, Recipe
-from .tensors import check_shapes, fill, read_tensors, save_tensors, shapes
+from .tensors import check_shapes, fill, read_tensors, save_tensors, shapes, to_8_bits
 
 SHIPPED = DATA / "generators"
 
@@ -150,11 +150,14 @@ def card_of(generator: nn.Module, recipe: Recipe, header: dict[str, str]) -> dic
         "machine": header.get("machine", ""),
         **({"chosen_by": f"{judge} {score:.4g}"} if judge else {}),
         "parameters": models.count_parameters(generator),
+        "weights": "8 bits, a scale for each row; the rest 16",
     }
 
 
 def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
-    """Write a run's generator as a small file to give away, in half precision; its card goes beside it and inside.
+    """Write a run's generator as a small file to give away; its card goes beside it and inside.
+
+    Matrices and kernels are kept in 8 bits, with a scale for each row, and the rest in 16.
 
     Args:
         texts: more lines for the card, for example data=…, licence=…, limits=….
@@ -170,7 +173,8 @@ def export_generator(run: str | Path, out: Path, **texts: str) -> Path:
         card = card_of(generator, recipe, header) | texts
     except (KeyError, ValueError):
         raise CourseError(f"{path} is no run's checkpoint: its step or seconds is missing or damaged.") from None
-    weights = {f"generator.{name}": halved(tensor) for name, tensor in generator.state_dict().items()}
+    weights = to_8_bits({f"generator.{name}": tensor for name, tensor in generator.state_dict().items()})
+    weights = {name: halved(tensor) for name, tensor in weights.items()}
     inside = {"recipe": recipe.to_json(), "card": json.dumps(card), "classes": header.get("classes", "[]")}
     save_tensors(out, weights, {"format": FORMAT} | inside)
     cards.write_card(out, recipe.about, card)

@@ -14,6 +14,8 @@ from .cards import reading
 from .errors import CourseError
 from .files import save_atomically
 
+SCALE = "scale."  # before the name of a tensor in 8 bits
+
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file as `files.save_atomically` does.
@@ -33,6 +35,41 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
     save_atomically(path, write)
 
 
+def to_8_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with every matrix and kernel as int8, and beside it, as `scale.NAME`, a number for each of its rows.
+
+    Row k then is int8[k] * scale[k], at most half of scale[k] off. Scales have four significant bits, so that float16
+    holds these products exactly. Vectors and integers stay as they are.
+    """
+    packed = {}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.ndim > 1:
+            largest = tensor.float().flatten(1).abs().amax(1)
+            mantissa, exponent = torch.frexp((largest / 127).clamp(min=2**-20))
+            scale = torch.ldexp((mantissa * 16).ceil() / 16, exponent)  # (rows,)
+            packed[SCALE + name] = scale
+            tensor = (tensor / by_row(scale, tensor)).round().to(torch.int8)
+        packed[name] = tensor
+    return packed
+
+
+def from_8_bits(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `to_8_bits` packed, in float32. An int8 without a scale for each row stays, and `fill` refuses it."""
+    found = {}
+    for name, tensor in tensors.items():
+        scale = tensors.get(SCALE + name)
+        if tensor.dtype == torch.int8 and scale is not None and scale.shape == tensor.shape[:1]:
+            tensor = tensor * by_row(scale.float(), tensor)
+        if not name.startswith(SCALE):
+            found[name] = tensor
+    return found
+
+
+def by_row(scale: Tensor, tensor: Tensor) -> Tensor:
+    """(rows,) as (rows, 1, ..., 1), to multiply every row of a tensor with its own number."""
+    return scale.view(-1, *[1] * (tensor.ndim - 1))
+
+
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shape of each tensor in a safetensors file, by name; none of them is read.
 
@@ -44,13 +81,14 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors of a safetensors file whose names begin with `prefix`.
+    """The tensors of a safetensors file whose names begin with `prefix`; those in 8 bits as float32.
 
     Raises:
         CourseError: as `cards.reading`.
     """
     with reading(path, "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
+        names = [name for name in file.keys() if name.removeprefix(SCALE).startswith(prefix)]  # noqa: SIM118
+        return from_8_bits({name: file.get_tensor(name) for name in names})
 
 
 def check_shapes(target: dict[str, Tensor], found: dict[str, tuple[int, ...]], prefix: str, path: Path) -> None:

@@ -70,7 +70,7 @@ def test_export_is_small_and_samples_alike(run, tmp_path):
     assert "trained on photos" in out.with_suffix(".md").read_text()  # not the recipe's line about its own data
     z = torch.randn(4, 100)
     a, b = generators.load_generator(run)(z), generators.load_generator(out)(z)
-    assert (a - b).abs().max() < 0.01
+    assert (a - b).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("command, told", [
@@ -240,8 +240,7 @@ def test_shipped_generators_are_small_and_carry_a_card():
     assert set(generators.shipped()) >= {"dcgan-celeba", "dcgan-faces"}
     for name, path in generators.shipped().items():
         generator = generators.load_generator(name)
-        assert path.stat().st_size <= 10_000_000 and path.with_suffix(".md").exists()
+        assert path.stat().st_size <= 5_000_000 and path.with_suffix(".md").exists()
         assert {"recipe", "overrides", "minutes", "machine", "data", "licence", "limits"} <= generator.card.keys()
         images, r = generate(generator, draw_z(20, generator.latent_dim)), generator.recipe
         assert images.shape[1:] == (r.channels, r.image_size, r.image_size) and images.std(0).mean() > 0.1
-    assert sum(path.stat().st_size for path in generators.shipped().values()) <= 48_000_000
