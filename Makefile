@@ -82,7 +82,7 @@ notebooks: .venv/installed-test
 	$(BIN)/python -m gan_helpers.course.authoring.workshop run
 
 images: .venv/installed
-	for name in dcgan-celeba dcgan-faces; do $(BIN)/python -m gan_helpers sample $$name --n 64 --seed 0 --out images/$$name.png; done
+	$(BIN)/python -m gan_helpers.course.authoring.gallery stills dcgan-celeba dcgan-faces residual-cifar10
 
 generators: .venv/installed
 	$(BIN)/python -m gan_helpers.course.authoring.gallery train $(if $(DATA),--data $(DATA))

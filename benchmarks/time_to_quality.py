@@ -4,7 +4,7 @@
     python benchmarks/time_to_quality.py --systems cifar10=PATH [celeba=PATH ...] [--seconds 240]
 
 What a learner feels: `first-minute` after 60 seconds beside the textbook's 64x64 DCGAN after 10 minutes, same data.
-Writes `images/time_to_quality.png` (ours above, textbook below) and prints what each side saw.
+Writes `images/time_to_quality.webp` (ours above, textbook below) and prints what each side saw.
 
 `--systems`: our own small recipe, with its whole schedule in `--seconds`, against the distance that each published
 system reached in its minutes on two cores (`data/generators/leaderboard.json`). Only training counts, not scoring.
@@ -147,7 +147,7 @@ def main() -> None:
     page = Image.new("RGB", (max(s.width for s in sheets), sum(s.height for s in sheets) + 12), "white")
     page.paste(sheets[0], (0, 0))
     page.paste(sheets[1], (0, sheets[0].height + 12))
-    page.save(IMAGES / "time_to_quality.png")
+    page.save(IMAGES / "time_to_quality.webp", quality=90)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,13 @@ def check_format(path: Path) -> None:
 
 
 def animate(
-    frames: Sequence[Image.Image], path: str | Path, *, fps: float = 8, hold: float = 2.0, max_bytes: int | None = None
+    frames: Sequence[Image.Image],
+    path: str | Path,
+    *,
+    fps: float = 8,
+    hold: float = 2.0,
+    max_bytes: int | None = None,
+    quality: int = 80,
 ) -> Path:
     """Write RGB frames of one size as an endless animation whose last frame stays for `hold` seconds more.
 
@@ -70,6 +76,7 @@ def animate(
     Args:
         path: ends in .gif, .webp or .mp4.
         max_bytes: GIF and WebP get fewer frames and colours, then smaller ones, at the same pace, until they fit.
+        quality: of a WebP, 0 to 100.
 
     Raises:
         CourseError: no frames, frames of several sizes, as `check_format`, or a file that cannot be made to fit.
@@ -89,7 +96,8 @@ def animate(
     for colours, every, shrink in FITS:
         kept = [*range(0, len(frames) - 1, every), len(frames) - 1]
         pictures = [frames[i].reduce(shrink) for i in kept]
-        encoded = encode(pictures, path.suffix.lower(), milliseconds(kept, len(frames), fps, hold), colours)
+        times = milliseconds(kept, len(frames), fps, hold)
+        encoded = encode(pictures, path.suffix.lower(), times, colours, quality)
         if max_bytes is None or len(encoded) <= max_bytes:
             break
     else:
@@ -106,10 +114,10 @@ def milliseconds(kept: list[int], count: int, fps: float, hold: float) -> list[i
     return times
 
 
-def encode(frames: list[Image.Image], suffix: str, times: list[int], colours: int) -> bytes:
-    """An endless GIF of so many colours, or a WebP of all, of frames that stay so many milliseconds each."""
+def encode(frames: list[Image.Image], suffix: str, times: list[int], colours: int, quality: int) -> bytes:
+    """An endless GIF of so many colours, or a WebP of that quality, of frames that stay so many milliseconds each."""
     first, *rest = shared_palette(frames, colours) if suffix == ".gif" else frames
-    options = {"disposal": 1} if suffix == ".gif" else {"quality": 80}
+    options = {"disposal": 1} if suffix == ".gif" else {"quality": quality, "method": 4}
     file = io.BytesIO()
     first.save(file, suffix[1:].upper(), save_all=True, append_images=rest, duration=times, loop=0, **options)
     return file.getvalue()

@@ -458,7 +458,7 @@ plots.show(
 #
 # Its training, from fixed noise (each frame the same 32 latent vectors):
 #
-# ![Animation: thirty-two generated faces sharpen from grey noise to faces over the training run](../images/dcgan-celeba.gif)
+# ![Animation: thirty-two generated faces sharpen from grey noise to faces over the training run](../images/dcgan-celeba.webp)
 #
 # And the cartoons, real beside fake. **Task:** in each row, six are real, on the left or on the right. Which? Name the detail
 # that gave it away.

@@ -581,7 +581,7 @@ display(Markdown(gallery.leaderboard()[1]))
 # Their first twenty images of seed 0, in the order of the tables (`dcgan-celeba` and `dcgan-faces` had twice the time of the
 # others, `residual-cifar10` a GPU):
 #
-# ![A row of twenty generated images for each generator of the course, in the order of the table](../images/gallery.png)
+# ![A row of twenty generated images for each generator of the course, in the order of the table](../images/gallery.webp)
 #
 # ### The real FID
 # With Inception's weights at hand (96 MB, downloaded by you), the same helper gives FID with the standard network and resize. At these

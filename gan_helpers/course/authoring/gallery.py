@@ -1,9 +1,10 @@
 """The gallery: every recipe trained for the same time and measured alike.
 
-    python -m gan_helpers.course.authoring.gallery plan | train | board [RECIPE ...] [--data NAME=PATH ...]
+    python -m gan_helpers.course.authoring.gallery plan | train | board | stills [RECIPE ...] [--data NAME=PATH ...]
 
 `plan` measures this machine and decides width and steps, `train` trains, exports and scores what is missing, `board`
-writes the tables and animations into data/generators/README.md and draws the picture of samples.
+writes the tables and animations into data/generators/README.md and draws the picture of samples, `stills` draws
+`images/NAME-samples.webp`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
 
@@ -160,12 +163,13 @@ def measure(name: str, folder: Path, source: str) -> None:
 
 
 def film(name: str, folder: Path, trainer: Trainer) -> None:
-    """Make a GIF of the steps that led to the best generator of a run; the last frame is that generator's own."""
+    """Animate the steps that led to the best generator of a run, as WebP; the last frame is that generator's own."""
     kept, by_class = folder / "best.safetensors", trainer.recipe.conditional
     led_to_it = frames.half_frames(folder, by_class, until=int(checkpoints.read(kept)[1]["step"]) - 1)
     best = generators.load_generator(kept)
     last = frames.sheet(best, *frames.fixed_latents(trainer))
-    animate([*led_to_it, frames.half(last, by_class)], ROOT / "images" / f"{name}.gif", max_bytes=2_000_000)
+    path = ROOT / "images" / f"{name}.webp"
+    animate([*led_to_it, frames.half(last, by_class)], path, quality=70, max_bytes=512_000)
 
 
 SETS = {
@@ -259,18 +263,18 @@ def protocol_line(score: evaluation.Score) -> str:
 
 
 def films(order: list[str]) -> str:
-    """The GIFs of the generators in `order`, three in a row, as Markdown that folds up."""
+    """The animations of the generators in `order`, three in a row, as Markdown that folds up."""
     lines = ["<details><summary>How they learned: an animation of each, from fixed noise</summary>", ""]
     for start in range(0, len(order), 3):
         row = order[start : start + 3]
         alt = "Generated images of {0} form from noise while it trains"
-        shown = (f'<img src="../../images/{name}.gif" width="270" alt="{alt.format(name)}">' for name in row)
+        shown = (f'<img src="../../images/{name}.webp" width="270" alt="{alt.format(name)}">' for name in row)
         lines += [f"| {' | '.join(row)} |", "|---" * len(row) + "|", f"| {' | '.join(shown)} |", ""]
     return "\n".join([*lines, "</details>"])
 
 
 def board(names: list[str], sources: dict[str, str]) -> None:
-    """Write table and animations into the generators' page, and draw `images/gallery.png`: twenty samples of each."""
+    """Write table and animations into the generators' page, and draw `images/gallery.webp`: twenty samples of each."""
     order, table = leaderboard(names)
     print(table)
     before, mark, rest = PAGE.read_text("utf-8").partition(MARKS[0])
@@ -285,24 +289,42 @@ def board(names: list[str], sources: dict[str, str]) -> None:
         images = latent.generate(net, latent.draw_z(20, net.latent_dim))  # (20, C, S, S)
         page.paste(plots.grid(F.interpolate(images, 64, mode="nearest"), 20), (190, 70 * k))
         ImageDraw.Draw(page).text((4, 70 * k + 24), name, fill="black", font_size=16)
-    save_atomically(ROOT / "images" / "gallery.png", page.save)
+    save_atomically(ROOT / "images" / "gallery.webp", partial(page.save, quality=90))
+
+
+def stills(names: list[str], sources: dict[str, str]) -> None:
+    """Draw the first images of shipped generators, not picked: 64, or 12 of each class, enlarged twice, by its name."""
+    for name in names:
+        net = generators.load_generator(name)
+        if not net.class_names:
+            page = plots.grid(latent.generate(net, latent.draw_z(64, net.latent_dim)))
+        else:
+            labels = torch.arange(net.num_classes).repeat_interleave(12)
+            images = latent.generate(net, latent.draw_z(len(labels), net.latent_dim), labels)  # (N, C, S, S)
+            sheet = plots.grid(F.interpolate(images, scale_factor=2, mode="bilinear"), 12)
+            page = Image.new("RGB", (96 + sheet.width, sheet.height), "white")
+            page.paste(sheet, (96, 0))
+            for k, kind in enumerate(net.class_names):
+                middle = (k + 0.5) * page.height / net.num_classes
+                ImageDraw.Draw(page).text((88, middle), kind, fill="black", font_size=15, anchor="rm")
+        save_atomically(ROOT / "images" / f"{name}-samples.webp", partial(page.save, quality=90))
 
 
 def main(argv: list[str] | None = None) -> int:
     about = __doc__.partition("\n")[0]
     p = argparse.ArgumentParser(prog="python -m gan_helpers.course.authoring.gallery", description=about)
-    p.add_argument("job", choices=("plan", "train", "board"))
+    p.add_argument("job", choices=("plan", "train", "board", "stills"))
     p.add_argument("names", nargs="*", help="recipes (default: all)")
     p.add_argument("--data", nargs="+", default=[], metavar="NAME=PATH", help="where data sets lie, e.g. cifar10=c.zip")
     speak_anyway()
     o = p.parse_args(argv)
-    known = [*MINUTES, *(generators.shipped() if o.job == "board" else ())]  # which shows those made elsewhere too
+    known = [*MINUTES, *(generators.shipped() if o.job in ("board", "stills") else ())]  # also those made elsewhere
     names = o.names or list(dict.fromkeys(known))
     try:
         if odd := [*(p for p in o.data if "=" not in p), *(n for n in names if n not in known)]:
             raise CourseError(f"'{odd[0]}' is no recipe of the gallery and no NAME=PATH. It has: {', '.join(MINUTES)}.")
         sources = dict(pair.split("=", 1) for pair in o.data)
-        {"plan": plan, "train": train, "board": board}[o.job](names, sources)
+        {"plan": plan, "train": train, "board": board, "stills": stills}[o.job](names, sources)
     except Exception as error:
         if (told := in_one_line(error)) is None:
             raise
