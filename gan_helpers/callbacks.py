@@ -8,6 +8,7 @@ import math
 import statistics
 import time
 import zlib
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -18,7 +19,7 @@ from .console import banner, bar, say_once
 from .errors import in_one_line
 from .files import save_atomically, save_text
 from .frames import fixed_latents, frame_files, half_frames, sheet
-from .plots import curves
+from .plots import curves, rendered
 from .training import COLUMNS, Diverged, Trainer
 
 
@@ -190,7 +191,7 @@ class Pictures(Callback):
             title = f"{trainer.recipe.name}: {trainer.step:,} steps, {trainer.seconds / 60:.1f} min"
             name, scores = read_scores(self.folder)
             figure = curves(trainer.history, title, scores=scores, score_name=name)
-            save_atomically(self.folder / "losses.png", figure.savefig)
+            save_atomically(self.folder / "losses.png", partial(rendered(figure).save, optimize=True))
         self.write_history(trainer)
         self.drawn = time.perf_counter()
 

@@ -1,5 +1,7 @@
 """The notebooks' workshop: executing, comparing with nbval, twins, addresses, and the first cell."""
 
+import base64
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image, ImageSequence
 
 from gan_helpers.course.authoring import workshop
 from gan_helpers.errors import CourseError
@@ -102,6 +105,57 @@ def test_run_and_compare(root: Path, monkeypatch, capsys) -> None:
         "FAILED notebooks/wrong.ipynb::Cell 1"
     ]
     assert (path.parent / "kept_short").read_text() == "1"
+
+
+def encoded(image: Image.Image, kind: str, **options) -> str:
+    return base64.b64encode(workshop.saved(image, kind, **options)).decode()
+
+
+def opened(kept: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(kept)))
+
+
+NOISE = Image.effect_noise((64, 48), 90)
+
+
+@pytest.mark.parametrize(
+    "image, much",
+    [
+        (NOISE.convert("RGB"), 0.6),  # grey, in three channels
+        (
+            Image.merge("RGB", [NOISE.point(lambda v: v // 32 * 32)] * 2 + [Image.new("L", NOISE.size)]),
+            0.7,
+        ),  # 8 colours
+        (NOISE.quantize(16), 1),
+        (Image.merge("RGB", [Image.effect_noise((64, 48), 90) for _ in "RGB"]), 1),
+        (Image.merge("RGBA", [NOISE] * 4), 1),  # transparent
+        (Image.merge("RGBA", [NOISE] * 3 + [Image.new("L", NOISE.size, 255)]), 0.6),
+    ],
+)
+def test_kept_pngs_get_smaller_and_keep_every_pixel(image, much):
+    before = encoded(image, "PNG", optimize=True)
+    after = workshop.smaller(before)
+    assert len(after) <= much * len(before) and workshop.smaller(after) == after
+    assert opened(after).format == "PNG" and (
+        opened(after).convert("RGBA").tobytes() == opened(before).convert("RGBA").tobytes()
+    )
+
+
+def test_kept_gifs_become_webp_of_the_same_duration():
+    frames = [Image.effect_noise((64, 48), 20 * k).convert("RGB") for k in range(1, 6)]
+    before = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=[100, 200, 300, 100, 900])
+    after = workshop.smaller(before)
+    film, times = opened(after), []
+    for frame in ImageSequence.Iterator(film):
+        frame.load()
+        times.append(frame.info["duration"])
+    assert len(after) < len(before) and (film.format, film.size, sum(times)) == ("WEBP", (64, 48), 1600)
+    assert workshop.smaller(after) == after
+
+
+def test_other_outputs_are_kept_as_they_are():
+    for kept in ("iVBO", encoded(NOISE, "JPEG"), encoded(NOISE, "GIF")):
+        assert workshop.smaller(kept) == kept
 
 
 def test_a_failing_cell_leaves_the_notebook(root: Path) -> None:

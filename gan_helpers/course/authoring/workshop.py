@@ -7,7 +7,9 @@ A notebook is written as a text twin, `notebooks/text/NAME.py` (jupytext's perce
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import re
 import sys
@@ -19,6 +21,7 @@ import jupytext
 import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbformat import NotebookNode
+from PIL import Image, ImageChops, ImageSequence
 
 from ...environment import ROOT
 from ...errors import CourseError, nearest, speak_anyway
@@ -85,6 +88,35 @@ def clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+def smaller(encoded: str) -> str:
+    """An image in base64 in fewer bytes: an animated GIF as WebP, a PNG with the same pixels; any other, as it is."""
+    shortest = raw = base64.b64decode(encoded)
+    try:
+        image = Image.open(io.BytesIO(raw))
+    except OSError:  # no image after all
+        return encoded
+    if image.format == "GIF" and image.n_frames > 1:
+        frames, times = [], []
+        for frame in ImageSequence.Iterator(image):
+            frames.append(frame.convert("RGB"))
+            times.append(frame.info.get("duration", 100))
+        options = {"save_all": True, "append_images": frames[1:], "duration": times, "loop": 0, "method": 4}
+        shortest = min(raw, saved(frames[0], "WEBP", quality=80, **options), key=len)
+    elif image.format == "PNG" and image.mode in ("L", "P", "RGB", "RGBA"):
+        seen = image.convert("RGBA")
+        for other in (image.convert("RGB"), image.convert("L"), image.convert("RGB").quantize(256)):
+            if ImageChops.difference(other.convert("RGBA"), seen).getbbox(alpha_only=False) is None:
+                shortest = min(shortest, saved(other, "PNG", optimize=True), key=len)
+    return encoded if shortest is raw else base64.b64encode(shortest).decode()
+
+
+def saved(image: Image.Image, kind: str, **options) -> bytes:
+    """A picture as the bytes of a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def clean(notebook: NotebookNode) -> NotebookNode:
     """The notebook in place, less all that changes from run to run or machine to machine."""
     took = {TOOK: notebook.metadata[TOOK]} if TOOK in notebook.metadata else {}
@@ -97,6 +129,8 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if cell.cell_type == "code":
             cell.outputs = clean_outputs(cell.outputs)
+            for data in (output.data for output in cell.outputs if "data" in output):
+                data.update({kind: smaller(data[kind]) for kind in data if kind in ("image/png", "image/jpeg")})
     return notebook
 
 
