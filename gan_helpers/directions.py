@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +27,12 @@ def first_layer(generator: nn.Module) -> Tensor:
     Raises:
         CourseError: the net begins with no linear layer or convolution of z: a discriminator, for example.
     """
-    for layer in generator.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-            weight = layer.weight.detach().float().cpu()
-            columns = weight.flatten(1).T if isinstance(layer, nn.ConvTranspose2d) else weight.flatten(1)
-            if columns.shape[1] >= getattr(generator, "latent_dim", torch.inf):
-                return columns[:, : generator.latent_dim]
-            break
-    raise CourseError(f"{type(generator).__name__} is no generator: its first layer takes no latent vector.")
+    layer = next((m for m in generator.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))), None)
+    columns = torch.zeros(0, 0) if layer is None else layer.weight.detach().float().cpu().flatten(1)
+    columns = columns.T if isinstance(layer, nn.ConvTranspose2d) else columns
+    if columns.shape[1] < getattr(generator, "latent_dim", math.inf):
+        raise CourseError(f"{type(generator).__name__} is no generator: its first layer takes no latent vector.")
+    return columns[:, : generator.latent_dim]
 
 
 def upright(directions: Tensor) -> Tensor:
@@ -68,15 +67,15 @@ def activation_pca(generator: nn.Module, count: int = 8, n: int = 600, seed: int
         generate(generator, z)
     finally:
         hook.remove()
-    features = torch.cat(seen)  # (n, F)
-    count, centred = min(count, generator.latent_dim), features - features.mean(0)
+    activations = torch.cat(seen)  # (n, F)
+    count, centred = min(count, generator.latent_dim), activations - activations.mean(0)
     left = torch.linalg.eigh(centred @ centred.T).eigenvectors[:, -count:].flip(1)  # (n, count): scaled coordinates
     return upright(torch.linalg.lstsq(z, left).solution.T)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A linear judge of images: one score an attribute, about 0 where it is absent and 1 where it is present.
+    """A linear model of images: one score an attribute, about 0 where it is absent and 1 where it is present.
 
     Attributes:
         names: K attributes.
@@ -100,7 +99,7 @@ class Probe:
         return self.pixels(images, self.side) @ self.weights
 
     @classmethod
-    def fit(cls, images: ImageSet, names: tuple[str, ...] | None = None, ridge: float = 1.0) -> Probe:
+    def fit(cls, images: ImageSet, names: tuple[str, ...] | None = None) -> Probe:
         """Ridge regression of yes/no attributes on pixels: closed form, the same every time, and honest about itself.
 
         Raises:
@@ -118,14 +117,13 @@ class Probe:
         y = torch.stack([torch.from_numpy(images.attributes[name]) for name in names], 1).float()  # (N, K)
         held = torch.arange(len(x)) % 10 == 9
         a, b = x[~held], y[~held]
-        penalty = ridge * torch.eye(a.shape[1])
-        penalty[0, 0] = 1e-3
-        weights = torch.linalg.solve(a.T @ a + penalty * len(a) / 100, a.T @ b)
-        guess, truth = x[held] @ weights > b.mean(0), y[held] > 0.5
-        accuracy = {
-            name: (guess[:, k][truth[:, k]].float().mean() + (~guess[:, k][~truth[:, k]]).float().mean()).item() / 2
-            for k, name in enumerate(names)
-        }
+        penalty = torch.full((a.shape[1],), 0.01 * len(a))
+        penalty[0] /= 1000  # of the constant
+        weights = torch.linalg.solve(a.T @ a + penalty.diag(), a.T @ b)
+        truth = y[held] > 0.5
+        right = (x[held] @ weights > b.mean(0)) == truth
+        yes, no = ((right & kind).sum(0) / kind.sum(0) for kind in (truth, ~truth))  # (K,) each
+        accuracy = dict(zip(names, ((yes + no) / 2).tolist(), strict=True))
         return cls(names, weights, accuracy, side)
 
 
