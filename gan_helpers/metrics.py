@@ -2,11 +2,15 @@
 
 Features are (N, D) tensors or arrays, one row an image. Which network made them decides what a number means: see
 `features` and `evaluation`.
+
+A new metric is a function of features here, and a row in `METRICS` at the end. Nothing else needs to know of it:
+`evaluate`, its table and the commands `evaluate --metrics` and `list` read the rows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,9 +42,9 @@ def as_features(x: Features, least: int = 2) -> Tensor:
 
 
 class Moments:
-    """Mean and covariance of features, streamed in float64: the memory is D², however many images there are.
+    """Mean (D,) and covariance (D, D) of features, streamed in float64: the memory is D², however many there are.
 
-    Sums are taken around the first batch's mean, so that no digits cancel where features are far from zero.
+    Each batch is centred on its own mean, so that no digits cancel where features are far from zero.
     """
 
     def __init__(self, features: Features | None = None) -> None:
@@ -49,35 +53,27 @@ class Moments:
             self.add(features)
 
     def add(self, features: Features) -> Moments:
-        """Count in a batch (n, D).
+        """Count in a batch (n, D). Chan, Golub & LeVeque 1979.
 
         Raises:
             CourseError: of another width than the ones before.
         """
         x = as_features(features, least=1).double()
         if self.n == 0:
-            self.shift = x.mean(0)  # (D,)
-            self.sum, self.outer = torch.zeros_like(self.shift), torch.zeros(x.shape[1], x.shape[1]).double()
-        same_width(self.shift, x)
-        x = x - self.shift
-        self.n, self.sum = self.n + len(x), self.sum + x.sum(0)
-        self.outer += torch.from_numpy(np.dot(x.T.numpy(), x.numpy()))  # (D, D); NumPy computes one half only
+            self.mean, self.scatter = torch.zeros(x.shape[1]).double(), torch.zeros(x.shape[1], x.shape[1]).double()
+        same_width(self.mean, x)
+        own, total = x.mean(0), self.n + len(x)
+        x, step = x - own, own - self.mean
+        self.scatter += torch.from_numpy(np.dot(x.T.numpy(), x.numpy()))  # (D, D); NumPy computes one half only
+        self.scatter += torch.outer(step, step) * (self.n * len(x) / total)
+        self.mean, self.n = self.mean + step * (len(x) / total), total
         self.__dict__.pop("root", None)  # it was of the sums before
         return self
 
     @property
-    def mean(self) -> Tensor:
-        """(D,), float64."""
-        return self.shift + self.sum / self.n
-
-    @property
     def covariance(self) -> Tensor:
         """(D, D), float64, unbiased (N - 1)."""
-        return (self.outer - torch.outer(self.sum, self.sum) / self.n) / (self.n - 1)
-
-    @property
-    def trace(self) -> float:
-        return self.covariance.trace().item()
+        return self.scatter / (self.n - 1)
 
     @cached_property
     def root(self) -> Tensor:
@@ -100,16 +96,8 @@ class FewFeatures(Moments):
 
     def __init__(self, features: Features) -> None:
         x = as_features(features).double()
-        self.n, self.shift, self.sum = len(x), x.mean(0), torch.zeros(x.shape[1]).double()
-        self.root = (x - self.shift).T / math.sqrt(self.n - 1)  # (D, N)
-
-    @property
-    def covariance(self) -> Tensor:
-        return self.root @ self.root.T
-
-    @property
-    def trace(self) -> float:
-        return self.root.square().sum().item()
+        self.n, self.mean = len(x), x.mean(0)
+        self.root = (x - self.mean).T / math.sqrt(self.n - 1)  # (D, N)
 
 
 def moments(features: Features | Moments) -> Moments:
@@ -143,7 +131,7 @@ def frechet_distance(a: Features | Moments, b: Features | Moments) -> float:
     """
     a, b = moments(a), moments(b)
     same_width(a.mean, b.mean)
-    traces = a.trace + b.trace
+    traces = (a.root.square().sum() + b.root.square().sum()).item()
     return max(0.0, (a.mean - b.mean).square().sum().item() + traces - 2 * trace_of_root(a, b, traces))
 
 
@@ -163,12 +151,20 @@ def trace_of_root(a: Moments, b: Moments, traces: float) -> float:
 class Pairs:
     """What KID, precision, recall, density and coverage need of all pairs of images, from one pass of matrix products.
 
-    Both kernel and distance follow from the inner products x·y, so the three products (fake·fake, real·real,
-    fake·real) are made once, a block of rows at a time.
+    Kernel and distance both follow from the inner products x·y, so the products fake·fake, real·real and fake·real are
+    made once, a block of rows at a time: 2 D (M² + N² + M N) floating-point operations, 1.2e12 for twice 10,000 images
+    of 2,048 features. (The first two are symmetric; taking only their halves would save a third of that, at the price
+    of neighbours that have to be merged from block to block.)
 
     Args:
         fake, real: features (M, D) and (N, D).
         k: the neighbour whose distance is an image's radius.
+
+    Attributes:
+        fake_kernel, real_kernel: for each image the kernel's sum over the *others* of its set, (M,) and (N,).
+        cross_fake, cross_real: for each image the kernel's sum over the other set, (M,) and (N,).
+        balls: the number of real images within whose radius a fake lies, (M,).
+        reals_covered, fakes_around: whether a real image has a fake in its own ball, and lies in a fake's, (N,).
 
     Raises:
         CourseError: different widths, or not more than k images.
@@ -179,63 +175,52 @@ class Pairs:
         same_width(fake, real)
         if fake.shape[1] <= 512:  # small features: twice the digits cost nothing
             fake, real = fake.double(), real.double()
-        self.k, self.m, self.n = k, len(fake), len(real)
-        self.fake_kernel, fake_radius = self.within(fake)  # (M,) (M,)
-        self.real_kernel, real_radius = self.within(real)  # (N,) (N,)
-        self.cross_fake, rows = [], []
-        self.cross_real = torch.zeros(self.n).double()
-        self.fakes_around, self.reals_covered = torch.zeros(self.n).bool(), torch.zeros(self.n).bool()
-        for kernel, distances, start in blocks(fake, real):
-            self.cross_fake.append(kernel.sum(1))
+        self.k, m, n = k, len(fake), len(real)
+        self.fake_kernel, fake_radius = self.within(fake)
+        self.real_kernel, real_radius = self.within(real)
+        self.cross_fake, self.cross_real = torch.zeros(m).double(), torch.zeros(n).double()
+        self.balls, self.reals_covered, self.fakes_around = torch.zeros(m), torch.zeros(n).bool(), torch.zeros(n).bool()
+        for rows, kernel, distances in blocks(fake, real):
+            self.cross_fake[rows] = kernel.sum(1).double()
             self.cross_real += kernel.sum(0)
-            inside = distances <= real_radius  # fake i within the ball of real j
-            rows.append(inside.float().sum(1))
-            self.reals_covered |= inside.any(0)
-            self.fakes_around |= (distances <= fake_radius[start : start + len(distances), None]).any(0)
-        self.cross_fake, self.balls = torch.cat(self.cross_fake).double(), torch.cat(rows)  # (M,) (M,)
+            near = distances <= real_radius  # fake i within the ball of real j
+            self.balls[rows] = near.float().sum(1)
+            self.reals_covered |= near.any(0)
+            self.fakes_around |= (distances <= fake_radius[rows, None]).any(0)
 
     def within(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """For each image of a set: the kernel summed over the *other* images, and the distance² to its k-th one.
-
-        What a block of rows has to do with earlier rows is known from them, by symmetry.
-        """
-        sums, near = torch.zeros(len(x)).double(), torch.full((len(x), self.k), torch.inf, dtype=x.dtype)
-        for kernel, distances, start in blocks(x, x, symmetric=True):
-            end = start + len(kernel)
-            for with_itself, value in ((kernel, 0.0), (distances, torch.inf)):
-                with_itself.diagonal().fill_(value)
-            sums[start:end] += kernel.sum(1)
-            sums[end:] += kernel[:, len(kernel) :].sum(0)
-            rows = distances.topk(min(self.k, distances.shape[1]), largest=False).values  # (rows, k)
-            columns = distances[:, len(kernel) :].T.contiguous()  # (N - end, rows)
-            columns = columns.topk(min(self.k, len(kernel)), largest=False).values
-            for part, new in ((slice(start, end), rows), (slice(end, None), columns)):
-                near[part] = torch.cat([near[part], new], 1).topk(self.k, largest=False).values
-        return sums, near[:, -1]
+        """For each image of a set (N, D): the kernel's sum over the others, and the distance² to the k-th of them."""
+        sums, radii = torch.zeros(len(x)).double(), torch.zeros(len(x), dtype=x.dtype)
+        for rows, kernel, distances in blocks(x, x):
+            kernel[:, rows].fill_diagonal_(0)  # an image is not its own neighbour
+            distances[:, rows].fill_diagonal_(torch.inf)
+            sums[rows] = kernel.sum(1).double()
+            radii[rows] = distances.topk(self.k, largest=False).values[:, -1]
+        return sums, radii
 
 
-def blocks(x: Tensor, y: Tensor, rows: int = 1024, symmetric: bool = False):
-    """Yields the kernel (x·y / D + 1)³ and the squared distances of `rows` rows of x with y, and the first row.
+def blocks(x: Tensor, y: Tensor, size: int = 1024) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yields, for `size` rows of x (M, D) at a time, which they are, their kernel with all of y (N, D), and distances.
 
-    Distances may come out a rounding error below zero. `symmetric` leaves out the columns before the first row.
+    The kernel is (x·y / D + 1)³, the distances are squared; they may come out a rounding error below zero.
     """
     of_x, of_y = x.square().sum(1), y.square().sum(1)  # (M,) (N,)
-    for start in range(0, len(x), rows):
-        part, first = slice(start, start + rows), start if symmetric else 0
-        products = x[part] @ y[first:].T  # (rows, N)
-        distances = torch.add(of_y[first:], products, alpha=-2).add_(of_x[part, None])
-        yield products.div_(x.shape[1]).add_(1).pow_(3), distances, start
+    for start in range(0, len(x), size):
+        rows = slice(start, min(start + size, len(x)))
+        products = x[rows] @ y.T  # (size, N)
+        distances = torch.add(of_y, products, alpha=-2).add_(of_x[rows, None])
+        yield rows, products.div_(x.shape[1]).add_(1).pow_(3), distances
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its standard error; `str()` gives both."""
+    """A value, with its standard error where one is known; `str()` gives both."""
 
     value: float
-    error: float
+    error: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.value:.4g} ± {self.error:.2g}"
+        return f"{self.value:.4g}" if self.error is None else f"{self.value:.4g} ± {self.error:.2g}"
 
 
 def kid(pairs: Pairs) -> Estimate:
@@ -245,7 +230,7 @@ def kid(pairs: Pairs) -> Estimate:
     It uses every pair once, where the usual form averages over random subsets. It can be negative: an estimate without
     bias of something near zero must be. The standard error is the jackknife's, over images of both sets.
     """
-    m, n = pairs.m, pairs.n
+    m, n = len(pairs.fake_kernel), len(pairs.real_kernel)
     xx, yy, xy = pairs.fake_kernel.sum(), pairs.real_kernel.sum(), pairs.cross_fake.sum()
     value = xx / (m * (m - 1)) + yy / (n * (n - 1)) - 2 * xy / (m * n)
     # the value again, without image i: its row and column leave the sums
@@ -307,7 +292,7 @@ def nearest(queries: Features, reference: Features) -> tuple[Tensor, Tensor]:
     queries, reference = as_features(queries, 1), as_features(reference, 1)
     same_width(queries, reference)
     centre = reference.double().mean(0)  # near zero, fewer digits cancel
-    best = [d.min(1) for _, d, _ in blocks(queries.double() - centre, reference.double() - centre)]
+    best = [d.min(1) for _, _, d in blocks(queries.double() - centre, reference.double() - centre)]
     return torch.cat([b.values for b in best]).clamp_min(0).sqrt(), torch.cat([b.indices for b in best])
 
 
@@ -319,9 +304,23 @@ class Copying:
     chance: float
     error: float
 
+    @property
+    def caught(self) -> bool:
+        """Whether the share is more than three standard errors above chance."""
+        return self.share > self.chance + 3 * self.error
+
+    @property
+    def beyond_chance(self) -> Estimate:
+        """The share, stretched so that chance is 0 and a perfect memory is 1, and the error, stretched alike.
+
+        Where nine real images of ten are training images, chance gives .9, and one fake of a hundred more or less is
+        .1 on this scale: without its error the number cannot be read.
+        """
+        return Estimate((self.share - self.chance) / (1 - self.chance), self.error / (1 - self.chance))
+
     def __str__(self) -> str:
-        verdict = "it copies" if self.share > self.chance + 3 * self.error else "no more than chance"
         chance = f"chance gives {self.chance:.1%} ± {self.error:.1%}"
+        verdict = "it copies" if self.caught else "no more than chance"
         return f"{self.share:.1%} are nearest to a training image; {chance}: {verdict}"
 
 
@@ -342,3 +341,65 @@ def copying(fake: Features, train: Features, held_out: Features) -> Copying:
     fakes_of = torch.bincount(torch.where(to_train < to_held_out, a, b + len(train))).double()  # by real image
     error = math.sqrt(chance * (1 - chance)) * fakes_of.norm().item() / len(closer)
     return Copying(closer.mean().item(), chance, error)
+
+
+# --- all metrics --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a metric may look at."""
+
+    fake: Tensor  # features (M, D) of the images that are scored
+    logits: Tensor  # and what the network takes them for, (M, K)
+    real: Tensor  # features (N, D) of images that no training saw
+    train: Tensor | None  # features (T, D) of training images; None where training images themselves are scored
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        return Pairs(self.fake, self.real)
+
+    def share(self, name: str) -> Estimate:
+        """One of the shares of `precision_recall`."""
+        return Estimate(precision_recall(self.pairs)[name])
+
+    def copies(self) -> Estimate | None:
+        """The share of copies beyond chance; None without training images among which to look for them."""
+        return None if self.train is None else copying(self.fake, self.train, self.real).beyond_chance
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What there is to know of a metric."""
+
+    about: str  # in a few words, for lists
+    compute: Callable[[Compared], Estimate | None]  # None where it cannot be had
+    names: tuple[str, str] | None = None  # with Inception's features, and with others; None for its key
+    lower: bool = False  # whether lower is better
+    default: bool = True  # whether it is computed where nobody says which
+    of_covariances: bool = False  # whether it needs at least twice as many images as features
+    any_n: bool = False  # whether the number of images leaves its expected value as it is
+
+
+METRICS = {
+    "frechet": Metric(
+        "Fréchet distance of the Gaussians with the two sets' means and covariances",
+        lambda c: Estimate(frechet_distance(c.fake, c.real)),
+        ("FID", "FD"), lower=True, of_covariances=True,
+    ),
+    "kernel": Metric(
+        "kernel distance (MMD²), which few images do not bias", lambda c: kid(c.pairs), ("KID", "KD"), lower=True,
+        any_n=True,
+    ),
+    "precision": Metric("share of fakes that lie among real images", lambda c: c.share("precision")),
+    "recall": Metric("share of real images that lie among fakes", lambda c: c.share("recall")),
+    "density": Metric("real balls around a fake, over k", lambda c: c.share("density"), default=False),
+    "coverage": Metric("share of real images with a fake in their ball", lambda c: c.share("coverage"), default=False),
+    "classifier": Metric(
+        "Inception Score: is each fake clearly of a class, and is every class there?",
+        lambda c: inception_score(c.logits), ("IS", "CS"), default=False,
+    ),
+    "copying": Metric(
+        "share of fakes nearest to training images, beyond chance: 0 honest, 1 all copies", Compared.copies, lower=True
+    ),
+}  # fmt: skip
