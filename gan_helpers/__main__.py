@@ -17,6 +17,9 @@ from .errors import CourseError, in_one_line, speak_anyway
 
 
 def list_all(o: argparse.Namespace) -> None:
+    if o.recipe is not None:
+        list_options(o.recipe, o.json)
+        return
     from . import cards, data, recipes
     from .environment import DATA
 
@@ -34,6 +37,18 @@ def list_all(o: argparse.Namespace) -> None:
         print(f"{title}:")
         for name, line in rows.items():
             print(f"  {name:<20} {line}")
+
+
+def list_options(name: str, as_json: bool) -> None:
+    from . import recipes
+    from .options import described
+
+    recipe = recipes.get(name)
+    if as_json:
+        print(recipe.to_json())
+        return
+    for option, value, allowed, meaning in described(recipe):
+        print(f"{option:<16} {value:<12} {meaning}" + (f" ({allowed})" if allowed else ""))
 
 
 def about(path: Path, text: str, key: str) -> str:
@@ -249,6 +264,7 @@ def parser() -> Parser:
         return c
 
     c = command("list", list_all, "recipes, data sets, shipped generators and networks that measure")
+    c.add_argument("recipe", nargs="?", help="a recipe: what each of its options is, may be and does")
     c.add_argument("--json", action="store_true")
 
     c = command("train", train, "train a recipe in a run folder")
@@ -261,8 +277,8 @@ def parser() -> Parser:
     c.add_argument("--out", help="the run folder (default: runs/RECIPE)")
     c.add_argument("--resume", action="store_true", help="go on where the folder's last checkpoint stopped")
     c.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", action="extend", type=setting,
-                   help="change options of the recipe or its nets, such as g_lr=1e-4 net.d_norm=spectral; a wrong KEY "
-                   "lists them all")  # fmt: skip
+                   help="change options of the recipe or its nets, such as g_lr=1e-4 net.d_norm=spectral; `list "
+                   "RECIPE` tells them all")  # fmt: skip
     c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     c.add_argument("--threads", type=int, help="of the CPU (default: the checkpoint's, or the fastest of a short test)")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")

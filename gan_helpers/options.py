@@ -101,5 +101,5 @@ def described(options: Options) -> list[tuple[str, str, str, str]]:
         elif rule := f.metadata:
             span = "" if rule["low"] is None else f"{rule['low']:g} to {rule['high']:g}"
             allowed = " | ".join(str(choice) or "''" for choice in rule["choices"]) or span
-            rows.append((options.PREFIX + f.name, str(getattr(options, f.name)), allowed, rule["about"]))
+            rows.append((options.PREFIX + f.name, str(getattr(options, f.name)) or "''", allowed, rule["about"]))
     return rows

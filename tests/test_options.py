@@ -162,6 +162,16 @@ def test_what_options_say_of_themselves():
     assert rows["r1"][2] == "0 to 10000" and set(FIELDS) - {"name", "net"} <= set(rows)
 
 
+def test_the_options_of_a_recipe_can_be_listed(capsys):
+    assert main(["list", "lin-cifar10"]) == 0
+    shown = capsys.readouterr().out
+    assert "net.slope        0.1          of D's LeakyReLU (0 to 1)\n" in shown and "net.d_norm" not in shown
+    assert "augment          ''           DiffAugment" in shown
+    assert main(["list", "lin-cifar10", "--json"]) == 0
+    assert Recipe.from_json(capsys.readouterr().out) == RECIPES["lin-cifar10"]
+    assert main(["list", "lin-cifar"]) == 1 and "Did you mean 'lin-cifar10'?" in capsys.readouterr().err
+
+
 def test_an_option_s_default_is_allowed():
     for options in [recipes.get("first-minute"), *(family() for family in FAMILIES.values())]:
         assert isinstance(options, Options)
