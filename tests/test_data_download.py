@@ -376,6 +376,14 @@ def test_raw_files_put_by_hand_are_used(server, monkeypatch, cache):
     assert len(load("celeba")) == 3 and server.asked == []
 
 
+def test_a_cache_that_others_filled_need_not_be_writable(server, monkeypatch, target):
+    server.content["/a"] = BODY
+    fetched(server, target, "/a")
+    real = open
+    monkeypatch.setattr(download, "open", lambda path, how: real(path, {"rb": how}[how]), raising=False)
+    assert fetched(server, target, "/a") == BODY
+
+
 def test_broken_images_in_celeba_leave_no_cache(server, monkeypatch, cache):
     offer(server, monkeypatch, "celeba", celeba_files(broken=[1])[0])
     with pytest.raises(CourseError, match="1 images of CelebA"):

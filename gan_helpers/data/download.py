@@ -30,12 +30,14 @@ def fetch(urls: list[str], path: Path, checksum: str, hint: str = "") -> Path:
     Raises:
         CourseError: no address delivered (each is named with its reason, then `hint`), or the disk is full.
     """
+    if whole(path, checksum):
+        return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.parent / ".lock", "ab") as lock:
             with contextlib.suppress(OSError):  # a disk that knows no locks
                 lock_descriptor(lock.fileno())  # waits while another process fetches into this folder
-            if path.exists() and digest(path, checksum) == checksum:
+            if whole(path, checksum):
                 return path
             reasons = [f"{path}: it is there, but its checksum is wrong"] if path.exists() else []
             for url in urls:
@@ -63,7 +65,7 @@ def attempt(url: str, path: Path, checksum: str) -> str:
                 break  # nothing came; otherwise the connection was cut, and goes on from there
             time.sleep(PAUSE)
             continue
-        if digest(part, checksum) == checksum:
+        if whole(part, checksum):
             move(part, path)
             return ""
         part.unlink()
@@ -104,10 +106,12 @@ def stream(url: str, part: Path, start: int) -> None:
                 raise OSError(f"the connection was cut after {file.tell():,} of {total:,} bytes")
 
 
-def digest(path: Path, like: str) -> str:
-    """The checksum of a file, in hex, of the kind that `like` is."""
-    found = hashlib.md5(usedforsecurity=False) if len(like) == 32 else hashlib.sha256()
+def whole(path: Path, checksum: str) -> bool:
+    """Whether a file is there and has this checksum, in hex."""
+    if not path.exists():
+        return False
+    digest = hashlib.md5(usedforsecurity=False) if len(checksum) == 32 else hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(2**20):
-            found.update(block)
-    return found.hexdigest()
+            digest.update(block)
+    return digest.hexdigest() == checksum
