@@ -148,7 +148,9 @@ def test_python_on_pages_runs(page: Path, tmp_path: Path, monkeypatch) -> None:
 # --- CONTRIBUTING.md --------------------------------------------------------------------------------------------------
 
 TRIED = """
-from gan_helpers import data, recipes, runs
+import torch
+
+from gan_helpers import data, metrics, recipes, runs
 from gan_helpers.course.exercises import grade
 
 assert "60,000 old" in data.DOWNLOADED["kmnist"] and data.SETS["kmnist"].open
@@ -156,6 +158,9 @@ runs.train(recipes.get("tiny-fashion").but(steps=1), out="runs/recipe", progress
 small = recipes.get("first-minute").but(steps=1, batch_size=4)
 for k, changes in enumerate(({"loss": "absolute"}, {"augment": "contrast"}, {"family": "plain", "net.slope": 0.1})):
     runs.train(small.but(**changes), out=f"runs/{k}", progress=False)
+features = torch.tensor([[0.0, 0.0], [0.0, 4.0]])
+seen = metrics.Compared(fake=features, logits=features, real=features + torch.tensor([3.0, 4.0]), train=None)
+assert metrics.METRICS["means"].compute(seen).value == 5
 print(grade("00.4", lambda z: z.sum(1)).state, grade("00.4", lambda z: z.sum(0)).state)
 """
 
