@@ -20,7 +20,7 @@ def list_all(o: argparse.Namespace) -> None:
     if o.recipe is not None:
         list_options(o.recipe, o.json)
         return
-    from . import cards, data, recipes
+    from . import cards, data, features, metrics, recipes
     from .environment import DATA
 
     generators, networks = (cards.shipped(DATA / kind) for kind in ("generators", "networks"))
@@ -28,7 +28,8 @@ def list_all(o: argparse.Namespace) -> None:
         "recipes": {name: r.about for name, r in recipes.RECIPES.items()},
         "data": {**data.EMBEDDED, **data.DOWNLOADED, "PATH": "a folder or zip of your own images"},
         "generators": {name: about(path, "recipe", "about") for name, path in generators.items()},
-        "networks": {name: about(path, "card", "trained on") for name, path in networks.items()},
+        "metrics": {name: metric.about for name, metric in metrics.METRICS.items()},
+        "networks": {name: about(path, "card", "trained on") for name, path in networks.items()} | features.OTHERS,
     }
     if o.json:
         print(json.dumps(table, indent=2))
@@ -36,7 +37,7 @@ def list_all(o: argparse.Namespace) -> None:
     for title, rows in table.items():
         print(f"{title}:")
         for name, line in rows.items():
-            print(f"  {name:<20} {line}")
+            print(f"  {name:<22} {line}")
 
 
 def list_options(name: str, as_json: bool) -> None:
@@ -185,7 +186,8 @@ def evaluate(o: argparse.Namespace) -> None:
 
     out = checked_out(o.out, (".json",)) if o.out else None
     metrics = None if o.metrics is None else tuple(o.metrics.split(","))
-    scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, skip_broken=o.skip_broken)
+    options = {"labels": o.labels, "skip_broken": o.skip_broken}
+    scores = evaluation.evaluate(o.source, o.data, o.n, metrics, o.features, o.draws, **options)
     print(evaluation.table(scores))
     if out:
         files.save_text(out, evaluation.to_json(scores))
@@ -197,7 +199,8 @@ def network(o: argparse.Namespace) -> None:
 
     out = checked_out(o.out or f"{environment.at_home(o.data).resolve().stem}-net.safetensors", (".safetensors",))
     splits = (data.load(o.data, o.image_size, split=s, skip_broken=o.skip_broken) for s in ("train", "held-out"))
-    right = classifier.train_classifier(*splits, out, image_size=o.image_size, epochs=o.epochs, flip=o.flip)
+    options = {"image_size": o.image_size, "epochs": o.epochs, "flip": o.flip, "device": o.device}
+    right = classifier.train_classifier(*splits, out, **options)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")
     print(f"{out} ({out.stat().st_size:,} bytes) and its card {out.with_suffix('.md')}")
@@ -263,7 +266,7 @@ def parser() -> Parser:
         c.set_defaults(call=call)
         return c
 
-    c = command("list", list_all, "recipes, data sets, shipped generators and networks that measure")
+    c = command("list", list_all, "recipes, data sets, shipped generators, metrics and networks that measure")
     c.add_argument("recipe", nargs="?", help="a recipe: what each of its options is, may be and does")
     c.add_argument("--json", action="store_true")
 
@@ -306,11 +309,11 @@ def parser() -> Parser:
     c.add_argument("source", help=f"{GENERATOR}, FILE.npy, or a folder or zip of images")
     c.add_argument("--data", required=True, help="the data set: a name, or a folder or zip of images")
     c.add_argument("--n", type=int, help="images to score (default: as many as are held out, at most 10,000)")
-    c.add_argument("--metrics", help="comma-separated, of frechet, kernel, precision, recall, density, coverage, "
-                   "classifier, copying")  # fmt: skip
-    c.add_argument("--features", help="imagenet (the default where it is installed), inception, inception-pytorch-fid, "
-                   "or a network of the course such as faces-net")  # fmt: skip
+    c.add_argument("--metrics", help="comma-separated: see `list`")
+    c.add_argument("--features", metavar="NETWORK", help="see `list` (default: imagenet where it is installed)")
     c.add_argument("--draws", type=int, default=3, help="fresh sets of images, for the spread (default 3)")
+    c.add_argument("--labels", choices=("equal", "data"), default="equal",
+                   help="draw a generator's classes equally often, or as often as the data set has them")  # fmt: skip
     c.add_argument(
         "--skip-broken", action="store_true", help="leave out images, real or generated, that cannot be read"
     )
@@ -322,6 +325,7 @@ def parser() -> Parser:
     c.add_argument("--epochs", type=int, default=8, help="passes over the images")
     c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
     c.add_argument("--flip", action="store_true", help="mirror half of the images")
+    c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
 
     c = command("walk", walk, "make an endless animation of a walk from seed to seed, or along a direction")

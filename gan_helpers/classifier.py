@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -16,10 +15,18 @@ from torch import Tensor, nn
 
 from . import cards, data, environment, memory
 from .console import bar
+from .data.layout import normal
+from .devices import pick_device, seeded
 from .errors import CourseError
-from .tensors import fill, save_tensors
+from .tensors import check_shapes, fill, read_tensors, save_tensors, shapes
 
 NETWORKS = environment.DATA / "networks"
+SIZES = (32, 64)  # of a network's input, in pixels
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The order of an image's numbers in memory that a device computes with fastest."""
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
 
 
 class Classifier(nn.Module):
@@ -58,14 +65,15 @@ class Classifier(nn.Module):
         if x.shape[1] > self.channels:  # colour to grey, ITU-R 601 luma
             x = (x * torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
         x = x.expand(-1, self.channels, -1, -1)
-        if x.shape[-1] != self.image_size or x.shape[-2] != self.image_size:
+        if x.shape[2:] != (self.image_size, self.image_size):
             x = F.interpolate(x, size=(self.image_size,) * 2, mode="bilinear", antialias=True)
         return x.contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def answers(self, images: Tensor, batch: int = 256) -> dict[str, Tensor]:
-        """What it answers about images uint8 (N, 1 or 3, H, W): question → probabilities (N, answers)."""
-        logits = torch.cat([self(self.prepare(part))[1] for part in images.split(batch)])
+        """What it answers about images uint8 (N, 1 or 3, H, W): question → probabilities (N, answers), on the CPU."""
+        device = self.head.weight.device
+        logits = torch.cat([self(self.prepare(part).to(device))[1].cpu() for part in images.split(batch)])
         pieces = logits.split([*map(len, self.heads.values())], 1)
         return {name: piece.softmax(1) for name, piece in zip(self.heads, pieces, strict=True)}
 
@@ -76,15 +84,11 @@ def targets_of(images: data.ImageSet) -> dict[str, tuple[np.ndarray, tuple[str, 
     Raises:
         CourseError: no labels and no attributes.
     """
-    columns = {"class": images.labels} if images.labels is not None else {}
-    found = {}
-    for name, values in (columns | images.attributes).items():
-        if name == "class":
-            found[name] = (values.astype(np.int64), images.class_names)
-        else:
-            names, answers = np.unique(values, return_inverse=True)
-            if 2 <= len(names) <= 100:
-                found[name] = (answers.astype(np.int64), tuple(map(str, names)))
+    found = {} if images.labels is None else {"class": (images.labels, images.class_names)}
+    for name, values in images.attributes.items():
+        names, answers = np.unique(values, return_inverse=True)
+        if 2 <= len(names) <= 100:
+            found.setdefault(name, (answers.astype(np.int64), tuple(map(str, names))))
     if not found:
         raise CourseError(
             f"{images.name} has no labels or attributes to learn from: measure it with a network of another set, for "
@@ -93,7 +97,6 @@ def targets_of(images: data.ImageSet) -> dict[str, tuple[np.ndarray, tuple[str, 
     return found
 
 
-@torch.random.fork_rng([])  # whoever calls it draws on as before
 def train_classifier(
     train: data.ImageSet,
     held_out: data.ImageSet,
@@ -103,6 +106,7 @@ def train_classifier(
     epochs: int = 8,
     flip: bool = False,
     seed: int = 0,
+    device: str = "auto",
     **texts: str,
 ) -> dict[str, float]:
     """Train a network on all that a set's labels and attributes say, and write it to `out` with a card beside it.
@@ -111,11 +115,12 @@ def train_classifier(
         train, held_out: the two splits of one set.
         image_size: 32 or 64, the network's own.
         epochs: passes over the training images.
-        flip: mirror half of the images (not for digits or clothes).
+        flip: mirror each image with probability 1/2 (not for digits or clothes).
+        device: of `devices.pick_device`.
         texts: more lines for the card.
 
     Returns:
-        Accuracy on the held-out images, by question.
+        Accuracy on the held-out images, by question, of the network as it is saved.
 
     Raises:
         CourseError: a set without labels and attributes, a `.md` in the way that is no card, or a full disk.
@@ -125,12 +130,13 @@ def train_classifier(
     cards.card_path(out)  # or else a text that is no card would be written over
     memory.keep_freed()
     targets_of(held_out)  # it will be asked at the end: better to know now
-    targets, channels, rng = targets_of(train), train.images.shape[1], np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    net = Classifier(image_size, channels, {name: names for name, (_, names) in targets.items()})
-    net = net.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05, fused=True)
-    answers = torch.from_numpy(np.stack([a for a, _ in targets.values()], 1))  # (N, questions)
+    targets, where, rng = targets_of(train), pick_device(device), np.random.default_rng(seed)
+    with seeded(torch.device("cpu"), seed):  # where the weights are drawn
+        net = Classifier(image_size, train.images.shape[1], {name: names for name, (_, names) in targets.items()})
+    net = net.to(where, memory_format=memory_format(where))
+    fused = where.type in ("cpu", "cuda")
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05, fused=fused)
+    answers = torch.from_numpy(np.stack([a for a, _ in targets.values()], 1)).to(where)  # (N, questions)
     sizes = [len(names) for _, names in targets.values()]
     order = np.concatenate([rng.permutation(len(train)) for _ in range(epochs)])
     batches = np.array_split(order, max(1, len(order) // 128))
@@ -138,45 +144,44 @@ def train_classifier(
     for step, rows in enumerate(bar(batches, desc=f"classifier of {train.name}", unit="step")):
         rows = np.sort(rows)  # a mapped set is read in order
         x = net.prepare(torch.from_numpy(train.images[rows]))
-        if flip and rng.random() < 0.5:
-            x = x.flip(3)
-        pieces = net(x)[1].split(sizes, 1)
+        if flip:
+            mirrored = torch.from_numpy(rng.random((len(rows), 1, 1, 1)) < 0.5)
+            x = torch.where(mirrored, x.flip(3), x)
+        pieces = net(x.to(where, memory_format=memory_format(where)))[1].split(sizes, 1)
         loss = sum(F.cross_entropy(p, answers[rows, k], label_smoothing=0.05) for k, p in enumerate(pieces))
         optimizer.param_groups[0]["lr"] = 3e-3 * min(10 * (step + 1) / len(batches), 1) * (1 - step / len(batches))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    minutes = (time.perf_counter() - began) / 60
-    net.eval()
-    right = accuracy(net, held_out)
+    minutes, machine = (time.perf_counter() - began) / 60, "the CPU" if where.type == "cpu" else where.type
+    weights = {k: v.half() if v.ndim > 1 else v for k, v in net.state_dict().items()}
+    net.load_state_dict(weights)  # what is measured is what is saved
+    right = accuracy(net.eval(), held_out)
     card = {
         "network": f"{out.stem}: {sum(p.numel() for p in net.parameters()):,} parameters, features (N, 192)",
         "trained on": f"{train.name}, {len(train):,} images; {train.origin}",
         "licence of the images": train.licence,
-        "training": f"{len(batches):,} steps of 128 images, {minutes:.1f} minutes on the CPU",
+        "training": f"{len(batches):,} steps of 128 images, {minutes:.1f} minutes on {machine}",
         "right on the held-out images": ", ".join(f"{name} {share:.1%}" for name, share in right.items()),
         **texts,
     }
-    header = {"heads": json.dumps(net.heads), "image_size": str(image_size), "channels": str(channels)}
-    weights = {k: v.half() if v.ndim > 1 else v for k, v in net.state_dict().items()}
+    header = {"heads": json.dumps(net.heads), "image_size": str(image_size), "channels": str(net.channels)}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, weights, {"kind": "classifier", "card": json.dumps(card), **header})
     cards.write_card(out, "", card)
     return right
 
 
-@torch.no_grad()
 def accuracy(net: Classifier, images: data.ImageSet) -> dict[str, float]:
     """Share of right answers, by question; the answers must be named as the network names them."""
     targets, right = targets_of(images), {}
-    x = (net.prepare(torch.from_numpy(np.array(images.images[i : i + 256]))) for i in range(0, len(images), 256))
-    logits = torch.cat([net(part)[1] for part in x])
-    for (name, names), piece in zip(net.heads.items(), logits.split([*map(len, net.heads.values())], 1), strict=True):
-        if name not in targets:  # all held-out images have one answer
-            continue
-        told = np.array(names)[piece.argmax(1).numpy()]
-        truth = np.array(targets[name][1])[targets[name][0]]
-        right[name] = float((told == truth).mean())
+    batches = (torch.from_numpy(np.array(images.images[i : i + 1024])) for i in range(0, len(images), 1024))
+    told = [net.answers(batch) for batch in batches]
+    for name in net.heads:
+        if name in targets:  # else all held-out images have one answer
+            answers, names = targets[name]
+            guesses = torch.cat([part[name].argmax(1) for part in told]).numpy()
+            right[name] = float((np.array(net.heads[name])[guesses] == np.array(names)[answers]).mean())
     return right
 
 
@@ -186,25 +191,23 @@ def shipped() -> dict[str, Path]:
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """A trained classifier, by the name of a shipped one or from its file. Nothing is unpickled.
+    """A trained classifier on the CPU, by the name of a shipped one or from its file. Nothing is unpickled.
 
     Raises:
-        CourseError: missing, damaged, or another file.
+        CourseError: missing, damaged, or another file; the message names it.
     """
-    import safetensors
-
     path = shipped().get(path, environment.at_home(path))
+    header = cards.header(path)
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-        heads = {name: tuple(names) for name, names in json.loads(header["heads"]).items()}
-        net = Classifier(int(header["image_size"]), int(header["channels"]), heads)
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, AttributeError, TypeError) as error:
-        raise CourseError(f"{path} is damaged or is no classifier of this course ({error!r}).") from None
-    fill(net.state_dict(), weights, "", path)
+        heads = {name: tuple(map(normal, answers)) for name, answers in json.loads(header["heads"]).items()}
+        size, channels = int(header["image_size"]), int(header["channels"])
+        if header["kind"] != "classifier" or size not in SIZES or channels not in (1, 3) or not all(heads.values()):
+            raise ValueError(f"a {header['kind']} for {channels}x{size}x{size}")
+    except (LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise CourseError(f"{path} is no classifier of this course ({error!r}).") from None
+    with torch.device("meta"):  # no memory is taken before the shapes are known to fit
+        net = Classifier(size, channels, heads)
+    check_shapes(net.state_dict(), shapes(path), "", path)
+    net.to_empty(device="cpu")
+    fill(net.state_dict(), read_tensors(path), "", path)
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

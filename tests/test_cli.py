@@ -12,10 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from gan_helpers import checkpoints, classifier, environment, generators, tensors
+from gan_helpers import checkpoints, classifier, environment, features, generators, tensors
 from gan_helpers.__main__ import main
 from gan_helpers.errors import CourseError
 from gan_helpers.latent import draw_z, generate
+from gan_helpers.metrics import METRICS
 from gan_helpers.recipes import RECIPES, Recipe
 from gan_helpers.training import Trainer
 
@@ -135,9 +136,8 @@ def test_list(capsys):
     assert set(table["recipes"]) == set(RECIPES) and "faces" in table["data"] and "celeba" in table["data"]
     assert set(table["generators"]) == set(generators.shipped())
     assert table["generators"]["dcgan-faces"] == generators.load_generator("dcgan-faces").recipe.about
-    assert (
-        set(table["networks"]) == set(classifier.shipped()) and "faces, 9,000 images" in table["networks"]["faces-net"]
-    )
+    assert set(table["networks"]) == {*classifier.shipped(), *features.OTHERS}
+    assert "faces, 9,000 images" in table["networks"]["faces-net"] and set(table["metrics"]) == set(METRICS)
     assert main(["list"]) == 0 and "first-minute" in capsys.readouterr().out
 
 

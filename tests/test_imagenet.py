@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan_helpers import classifier, data, evaluation, features
+from gan_helpers import data, evaluation, features
 from gan_helpers.__main__ import main
 from gan_helpers.data import SETS
 from gan_helpers.errors import CourseError
@@ -86,7 +86,7 @@ def test_features_and_logits_are_the_packages_at_every_size_and_in_both_colours(
         for ours, package in ((mine, features_there), (logits, logits_there)):
             assert (ours - package).abs().max() < 1e-5 * package.abs().max(), images.shape
         assert mine.std() > 0.01
-    assert net.width == 1280 and net.image_size == 224
+    assert net.width == 1280 and net.slow
 
 
 @installed
@@ -123,13 +123,12 @@ def test_photos_that_it_never_saw_get_the_right_label(photo, label):
 @installed
 def test_the_protocol_names_weights_resize_and_normalisation():
     net = features.load("imagenet")
-    assert net.name == "imagenet" and net.weights == classifier.sha256(WEIGHTS)[:8]
+    assert net.name == "imagenet" and net.weights == features.sha256(WEIGHTS)[:8]
     for words in ("bicubic", "antialiasing", "224x224", "(x - 127) / 128"):
         assert words in net.resize
     images = data.load("faces", 16).images[:12]
-    found = evaluation.Score(
-        "kernel", 0.1, None, 1, 12, "faces", net.name, net.weights, net.resize, None, "x", "16x16 colour"
-    )
+    protocol = evaluation.Reference("faces", 16, 3, "imagenet", "report").protocol("x", 12, 1)
+    found = evaluation.Score(**vars(protocol), metric="kernel", value=0.1)
     assert found.name == "KD(imagenet)" and net.resize in str(found) and net.weights in str(found)
     kept = evaluation.cached_features(images, net)
     assert kept[0].shape == (12, 1280) and kept[1].shape == (12, 1000)

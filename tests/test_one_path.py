@@ -10,8 +10,8 @@ from PIL import Image
 from gan_helpers import data, evaluation, features
 from gan_helpers.data import SETS, load
 from gan_helpers.errors import CourseError
-from gan_helpers.evaluation import Reference, cached_features, evaluate, samples_of
-from gan_helpers.metrics import Pairs, kid
+from gan_helpers.evaluation import Reference, cached_features, draw, evaluate, open_source
+from gan_helpers.metrics import METRICS, Pairs, kid
 
 SIZES, FORMS = (16, 28, 32, 48, 64, 128), ("npy", "folder", "zip")
 NETWORKS = {"faces": ("faces-net", "cifar10-net"), "fashion": ("fashion-net", "cifar10-net")}
@@ -71,9 +71,9 @@ def some_training_images(name, size, n):
 
 def score(fakes, reference):
     """The kernel distance of a file from a reference, as evaluate takes it, in standard errors."""
-    sample, n = samples_of(fakes)
-    found, _ = reference.fakes(sample(n, 0))
-    distance = kid(Pairs(found, cached_features(reference.real.images, reference.extractor)[0]))
+    images = open_source(fakes)
+    found, _ = reference.fakes(draw(images, len(images), 0))
+    distance = kid(Pairs(found, cached_features(reference.real.images, reference.network)[0]))
     return distance.value / distance.error
 
 
@@ -86,9 +86,9 @@ def test_real_images_of_any_size_and_form_score_as_real_images(name, size, first
     images = some_training_images(name, size, 120)
     paths = {form: pack(images, form, tmp_path) for form in FORMS}
     for form, path in paths.items():
-        assert samples_of(path)[0](1, 0).shape == (1, *images.shape[1:]), form  # its own size and colours
+        assert open_source(path).shape == images.shape, form  # its own size and colours
     for network in NETWORKS[name]:
-        reference = Reference.open(name, size, images.shape[1], network, "report")
+        reference = Reference(name, size, images.shape[1], network, "report")
         scores = [score(path, reference) for path in paths.values()]
         assert abs(scores[0]) < CHANCE and scores == pytest.approx(scores[:1] * 3, abs=1e-6), network
 
@@ -104,16 +104,16 @@ COVER = [
 def test_real_images_score_as_real_images_through_imagenet(name, size, form, first, tmp_path):
     first(500)
     path = pack(some_training_images(name, size, 50), form, tmp_path)
-    channels = samples_of(path)[0](1, 0).shape[1]
-    assert abs(score(path, Reference.open(name, size, channels, "imagenet", "report"))) < CHANCE
+    channels = open_source(path).shape[1]
+    assert abs(score(path, Reference(name, size, channels, "imagenet", "report"))) < CHANCE
 
 
 def against_another_size(name, size, network, n):
     """What the same images score when the reference keeps its own size, as it once did."""
     images = some_training_images(name, size, n)
-    reference = Reference.open(name, load(name).images.shape[-1], images.shape[1], network, "report")
-    found = reference.extractor(images)
-    distance = kid(Pairs(found, cached_features(reference.real.images, reference.extractor)[0]))
+    reference = Reference(name, load(name).images.shape[-1], images.shape[1], network, "report")
+    found = reference.network(images)
+    distance = kid(Pairs(found, cached_features(reference.real.images, reference.network)[0]))
     return distance.value / distance.error
 
 
@@ -138,7 +138,7 @@ def test_photos_that_are_not_square_score_as_themselves_after_the_crop_of_traini
         images = np.array(load(tmp_path / "photos", size).images[:200])
         for form in ("npy", "folder"):
             path = pack(images, form, tmp_path / f"{size}")
-            assert abs(score(path, Reference.open(tmp_path / "photos", size, 3, "cifar10-net", "report"))) < CHANCE
+            assert abs(score(path, Reference(tmp_path / "photos", size, 3, "cifar10-net", "report"))) < CHANCE
 
 
 @pytest.mark.parametrize(("name", "network", "size"), [("faces", "faces-net", 32), ("fashion", "fashion-net", 28)])
@@ -146,16 +146,16 @@ def test_a_folder_and_a_zip_score_as_the_array_by_every_metric_and_protocol(name
     images = some_training_images(name, size, 200)
     found = [
         evaluate(pack(images, form, tmp_path), name, n=150, network=network, metrics=tested, progress=False)
-        for tested in [tuple(m for m in evaluation.METRICS if m != "frechet")]
+        for tested in [tuple(m for m in METRICS if m != "frechet")]
         for form in FORMS
     ]
     for metric, score in found[0].items():
         for other in found[1:]:
             assert other[metric].value == pytest.approx(score.value, abs=1e-6), metric
-            assert other[metric].protocol == score.protocol and other[metric].floor == score.floor
+            assert other[metric].must_agree == score.must_agree and other[metric].floor == score.floor
     text = str(found[1]["kernel"])
     assert f"both at {size}x{size} {'colour' if name == 'faces' else 'grey'}, 8 bits" in text
-    assert found[1]["kernel"].protocol["pixels"] in text and text.count("\n") == 0
+    assert found[1]["kernel"].pixels in text and text.count("\n") == 0
 
 
 def test_scores_at_two_sizes_or_in_two_colours_cannot_be_compared(first, tmp_path):
@@ -179,7 +179,7 @@ def test_a_grey_folder_meets_the_network_and_the_reference_of_grey_images(first,
     images = load("faces", 32, 1).images[:100]
     options = dict(metrics=("kernel",), progress=False)
     grey, array = (evaluate(pack(images, form, tmp_path), "faces", **options)["kernel"] for form in ("folder", "npy"))
-    assert grey.protocol == array.protocol and grey.pixels == "32x32 grey"
+    assert grey.must_agree == array.must_agree and grey.pixels == "32x32 grey"
     folder = tmp_path / "digits"
     for k, image in enumerate(load("fashion").images[:400]):
         folder.mkdir(exist_ok=True)
@@ -230,7 +230,7 @@ def test_a_broken_generated_image_is_told(tmp_path, first):
 
 
 def test_a_reference_refuses_images_that_did_not_come_its_way(first):
-    reference = Reference.open("faces", 32, 3, "faces-net", "report")
+    reference = Reference("faces", 32, 3, "faces-net", "report")
     for wrong in ((4, 3, 64, 64), (4, 1, 32, 32)):
         with pytest.raises(CourseError, match="The images are .*, the reference"):
             reference.fakes(np.zeros(wrong, np.uint8))
@@ -253,5 +253,5 @@ def test_a_generator_in_training_and_afterwards_are_scored_at_one_size(first):
 
     judge = evaluation.Judge("faces", "faces-net", n=50, image_size=16)
     found = evaluate(Stored(), "faces", n=50, network="faces-net", metrics=("kernel",), draws=1, progress=False)
-    assert found["kernel"].pixels == judge.reference.pixels == "16x16 colour"
+    assert found["kernel"].pixels == judge.reference.protocol("", 1, 1).pixels == "16x16 colour"
     assert judge.reference.fakes(load("faces", 16).images[:10])[0].shape == (10, 192)
