@@ -143,8 +143,8 @@ def walk(o: argparse.Namespace) -> None:
         z = torch.stack([latent.walk(stops, frames) for stops in keys.unbind(1)], 1)
     else:
         z = latent.swing(keys[0], direction(generator, o.direction), frames)
-    film = animation.film(lambda step: latent.generate(generator, step), z)
-    pictures = list(bar(film, total=frames, unit="frame", desc=out.name))
+    drawing = animation.film(lambda step: latent.generate(generator, step), z)
+    pictures = list(bar(drawing, total=frames, unit="frame", desc=out.name))
     animation.animate(pictures, out, fps=o.fps, hold=0, max_bytes=round(o.max_mb * 1e6))
     print(f"{out} ({out.stat().st_size:,} bytes, {frames / o.fps:.1f} s)")
 
