@@ -170,7 +170,7 @@ def test_directions_file(tmp_path):
     with pytest.raises(CourseError, match="no direction of 7"):
         directions.load_directions(path, 7)
     path.write_bytes(b"rubbish")
-    with pytest.raises(CourseError, match="cannot be read"):
+    with pytest.raises(CourseError, match="damaged or is no safetensors file"):
         directions.load_directions(path, 6)
 
 
