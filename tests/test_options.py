@@ -129,9 +129,10 @@ def test_text_is_read_as_the_option_s_kind():
 
 OLD = dict(name="old", steps=3, d_norm="batch", slope=0.2, d_dropout=0.0, attention=False, block="norm,act",
            learned_latent=False, r1_every=8, num_classes=10)  # fmt: skip
+OLD_FAMILIES = ("auxiliary", "best", "dcgan", "fid", "genzoo", "linear", "residual", "sagan")  # later ones had no such
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", OLD_FAMILIES)
 def test_old_recipes_keep_what_their_family_had(family):
     import json
 
