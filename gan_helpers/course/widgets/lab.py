@@ -165,7 +165,7 @@ class Lab(widgets.VBox):
 
     Args:
         data: 'ring', 'grid', 'spiral', 'two bumps (1-D)' or 'drawing', which is typed as text.
-        loss: one of `gan_helpers.toy.LOSSES`.
+        loss: one of `gan_helpers.course.toy.LOSSES`.
 
     Raises:
         CourseError: no such data or loss.
