@@ -44,8 +44,7 @@ here = setup_notebook()
 # a program that chose skin, hair, glasses, beard and mouth by independent throws of dice.
 
 # %%
-from gan_helpers import data
-from gan_helpers import plots
+from gan_helpers import data, plots
 
 faces = data.load("faces")
 print(faces)
@@ -178,7 +177,6 @@ print("largest change of G's gradient:", (first - second).abs().max().item())
 # on which machine. To walk through this one, too: `latent_slider(shipped)` in a cell of its own.
 
 # %%
-from gan_helpers import checkpoints
 from gan_helpers import generators
 
 shipped = generators.load_generator("dcgan-faces")

@@ -49,8 +49,7 @@ here = setup_notebook()
 # you are told what to do, and the cartoons serve meanwhile). A path to a folder or zip takes your own images.
 
 # %%
-from gan_helpers import data
-from gan_helpers import plots
+from gan_helpers import data, plots
 
 SOURCE = "faces"  # or "celeba", or a path such as "my_photos.zip"
 images = data.load(SOURCE, image_size=64, channels=3, fallback="faces")
@@ -436,7 +435,6 @@ print("equal bit for bit:", all(torch.equal(a, b) for a, b in pairs))
 # These generators ship with the course, trained on two CPU cores. Each has a card; read one before you use one.
 
 # %%
-from gan_helpers import checkpoints
 from gan_helpers import generators
 
 for name in ("dcgan-faces", "dcgan-celeba"):

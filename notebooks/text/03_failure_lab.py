@@ -43,9 +43,7 @@ here = setup_notebook()
 import torch
 
 from gan_helpers import plots
-from gan_helpers.course.failures import panel
-from gan_helpers.course.failures import record
-from gan_helpers.course.failures import clothes, points, results
+from gan_helpers.course.failures import clothes, panel, points, record, results
 
 torch.set_num_threads(1)  # as in the record: two threads add in another order, and these runs grow that apart
 short = here.pick(cpu={}, gpu={}, test={"steps": 20, "every": 10})

@@ -43,9 +43,7 @@ here = setup_notebook()
 # %%
 from torch import nn
 
-from gan_helpers import latent
-from gan_helpers import models
-from gan_helpers import recipes
+from gan_helpers import latent, models, recipes
 
 
 def layers_of(net, *inputs):
@@ -389,7 +387,6 @@ plots.show(pages[-1], alt="Twelve generated clothes each from k4, k5 and resize:
 # Does it go away in the end? Here are generators that trained for 20 minutes and more, beside the same nets untrained:
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import checkpoints
 from gan_helpers import generators
 
 torch.manual_seed(0)

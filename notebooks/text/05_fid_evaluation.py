@@ -138,8 +138,7 @@ strangers = held_out.images[[k for k in range(1000) if held_out.attributes["styl
 changed = {"moved 2 px": face.take(range(-2, 62), 3), "blurred": blur(face, 1.5), "somebody else": strangers}
 
 # %%
-from gan_helpers import features
-from gan_helpers import classifier
+from gan_helpers import classifier, features
 
 network = features.load("faces-net")
 numbers = torch.from_numpy(network(face).numpy())
@@ -420,9 +419,7 @@ print("honest:", copying(half[0], everything, half[1]))
 # Now the shipped generator. Look, too: each fake above its nearest training image and its nearest held-out image.
 
 # %%
-from gan_helpers import checkpoints
-from gan_helpers import latent
-from gan_helpers import generators
+from gan_helpers import generators, latent
 from gan_helpers.metrics import nearest
 
 generator = generators.load_generator("dcgan-faces")
@@ -607,8 +604,7 @@ else:
 # 80 seconds.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import recipes
-from gan_helpers import runs
+from gan_helpers import recipes, runs
 from gan_helpers.callbacks import Callback
 from gan_helpers.evaluation import Judge
 

@@ -55,8 +55,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gan_helpers import data
-from gan_helpers import plots
+from gan_helpers import data, plots
 
 NAMES = ("T-shirt/top", "Trouser", "Dress", "Shirt")
 
@@ -501,7 +500,6 @@ for name in ("as published", "repaired"):
 # %% tags=["nbval-ignore-output"]
 from PIL import Image, ImageDraw
 
-from gan_helpers import checkpoints
 from gan_helpers import generators
 
 GALLERY = {

@@ -129,8 +129,7 @@ assert abs(stretch(divided(kinds["constant, 3x3, stride 1"][0]), 16, 1) - 2.93) 
 # %%
 from tqdm.auto import tqdm
 
-from gan_helpers import data
-from gan_helpers import recipes
+from gan_helpers import data, recipes
 from gan_helpers.losses import bce_d
 from gan_helpers.models import build_discriminator
 
@@ -490,7 +489,6 @@ assert torch.allclose(scores.softmax(2).sum(2), torch.ones(1, 256), atol=1e-4)
 # attention: one run each, 1,000 images, and a D that saw no fakes. If `sagan-cifar10` is in your copy of the course, here are its maps; otherwise our small net's.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import checkpoints
 from gan_helpers import generators
 
 if "sagan-cifar10" in generators.shipped():

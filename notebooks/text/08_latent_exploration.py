@@ -38,13 +38,7 @@ here = setup_notebook()
 # %%
 import torch
 
-from gan_helpers import checkpoints
-from gan_helpers import data
-from gan_helpers import features
-from gan_helpers import latent
-from gan_helpers import plots
-from gan_helpers import generators
-from gan_helpers import classifier
+from gan_helpers import classifier, data, features, generators, latent, plots
 
 generator = generators.load_generator("dcgan-faces")
 judge = classifier.load_classifier("faces-net")  # answers questions about a face

@@ -63,8 +63,7 @@ import zipfile
 
 from PIL import Image
 
-from gan_helpers import data
-from gan_helpers import plots
+from gan_helpers import data, plots
 
 
 def pack(path, kinds):
@@ -181,8 +180,7 @@ class Vitals(Callback):
 # The cell takes about a minute; the stop button ends it early and loses nothing.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import recipes
-from gan_helpers import runs
+from gan_helpers import recipes, runs
 from gan_helpers.evaluation import Judge
 from gan_helpers.widgets import LiveView
 
@@ -350,7 +348,6 @@ print(table(scores))
 # name ("heel", "sole", "darker"), and write the names into the cell below. If a direction changes several things at once, don't name it.
 
 # %% tags=["nbval-ignore-output"]
-from gan_helpers import checkpoints
 from gan_helpers import generators
 from gan_helpers.widgets import explore
 
