@@ -35,21 +35,22 @@ class Classifier(nn.Module):
     Args:
         image_size, channels: of its input; other images are resized (bilinear, antialiased) and made grey or colour.
         heads: question → the names of its answers, for example `{"glasses": ("no", "yes")}`.
+        width: how many features it makes; half as many maps for each doubling of the size.
 
-    Shape: (N, channels, image_size, image_size) in [-1, 1] → features (N, 192), logits (N, sum of all answers).
+    Shape: (N, channels, image_size, image_size) in [-1, 1] → features (N, width), logits (N, sum of all answers).
     """
 
-    def __init__(self, image_size: int, channels: int, heads: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, image_size: int, channels: int, heads: dict[str, tuple[str, ...]], width: int = 192) -> None:
         super().__init__()
-        self.image_size, self.channels, self.heads = image_size, channels, heads
+        self.image_size, self.channels, self.heads, self.width = image_size, channels, heads, width
         stages = round(math.log2(image_size)) - 2  # each halves the map, down to 4x4
-        widths = [channels, *(192 // 2**k for k in reversed(range(stages)))]  # 32 px: 48, 96, 192
+        widths = [channels, *(width // 2**k for k in reversed(range(stages)))]  # 32 px: 48, 96, 192
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
             layers += [*self.block(c_in, c_out), nn.MaxPool2d(2)]  # (N, 48, 16, 16) (N, 96, 8, 8) (N, 192, 4, 4)
-        layers += [*self.block(192, 192), nn.AdaptiveAvgPool2d(1), nn.Flatten()]  # (N, 192)
+        layers += [*self.block(width, width), nn.AdaptiveAvgPool2d(1), nn.Flatten()]  # (N, 192)
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(192, sum(map(len, heads.values())))
+        self.head = nn.Linear(width, sum(map(len, heads.values())))
 
     @staticmethod
     def block(c_in: int, c_out: int) -> list[nn.Module]:
@@ -103,6 +104,7 @@ def train_classifier(
     out: Path,
     *,
     image_size: int = 32,
+    width: int = 192,
     epochs: int = 8,
     flip: bool = False,
     seed: int = 0,
@@ -114,6 +116,7 @@ def train_classifier(
     Args:
         train, held_out: the two splits of one set.
         image_size: 32 or 64, the network's own.
+        width: features, of `Classifier`.
         epochs: passes over the training images.
         flip: mirror each image with probability 1/2 (not for digits or clothes).
         device: of `devices.pick_device`.
@@ -127,12 +130,15 @@ def train_classifier(
     """
     if epochs < 1:
         raise CourseError(f"A network needs at least one pass over the images; epochs is {epochs}.")
+    if not 16 <= width <= 1024:
+        raise CourseError(f"A network needs 16 to 1,024 features; width is {width}.")
     cards.card_path(out)  # or else a text that is no card would be written over
     memory.keep_freed()
     targets_of(held_out)  # it will be asked at the end: better to know now
     targets, where, rng = targets_of(train), pick_device(device), np.random.default_rng(seed)
     with seeded(torch.device("cpu"), seed):  # where the weights are drawn
-        net = Classifier(image_size, train.images.shape[1], {name: names for name, (_, names) in targets.items()})
+        heads = {name: names for name, (_, names) in targets.items()}
+        net = Classifier(image_size, train.images.shape[1], heads, width)
     net = net.to(where, memory_format=memory_format(where))
     fused = where.type in ("cpu", "cuda")
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=0.05, fused=fused)
@@ -158,14 +164,15 @@ def train_classifier(
     net.load_state_dict(weights)  # what is measured is what is saved
     right = accuracy(net.eval(), held_out)
     card = {
-        "network": f"{out.stem}: {sum(p.numel() for p in net.parameters()):,} parameters, features (N, 192)",
+        "network": f"{out.stem}: {sum(p.numel() for p in net.parameters()):,} parameters, features (N, {width})",
         "trained on": f"{train.name}, {len(train):,} images; {train.origin}",
         "licence of the images": train.licence,
         "training": f"{len(batches):,} steps of 128 images, {minutes:.1f} minutes on {machine}",
         "right on the held-out images": ", ".join(f"{name} {share:.1%}" for name, share in right.items()),
         **texts,
     }
-    header = {"heads": json.dumps(net.heads), "image_size": str(image_size), "channels": str(net.channels)}
+    numbers = {name: str(getattr(net, name)) for name in ("image_size", "channels", "width")}
+    header = {"heads": json.dumps(net.heads), **numbers}
     out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, weights, {"kind": "classifier", "card": json.dumps(card), **header})
     cards.write_card(out, "", card)
@@ -197,16 +204,17 @@ def load_classifier(path: str | Path) -> Classifier:
         CourseError: missing, damaged, or another file; the message names it.
     """
     path = shipped().get(path, environment.at_home(path))
-    header = cards.header(path)
+    header = {"width": "192"} | cards.header(path)  # older networks do not say
     try:
         heads = {name: tuple(map(normal, answers)) for name, answers in json.loads(header["heads"]).items()}
-        size, channels = int(header["image_size"]), int(header["channels"])
-        if header["kind"] != "classifier" or size not in SIZES or channels not in (1, 3) or not all(heads.values()):
-            raise ValueError(f"a {header['kind']} for {channels}x{size}x{size}")
+        size, channels, width = (int(header[key]) for key in ("image_size", "channels", "width"))
+        allowed = size in SIZES and channels in (1, 3) and 16 <= width <= 1024 and all(heads.values())
+        if header["kind"] != "classifier" or not allowed:
+            raise ValueError(f"a {header['kind']} for {channels}x{size}x{size}, {width} wide")
     except (LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise CourseError(f"{path} is no classifier of this course ({error!r}).") from None
     with torch.device("meta"):  # no memory is taken before the shapes are known to fit
-        net = Classifier(size, channels, heads)
+        net = Classifier(size, channels, heads, width)
     check_shapes(net.state_dict(), shapes(path), "", path)
     net.to_empty(device="cpu")
     fill(net.state_dict(), read_tensors(path), "", path)

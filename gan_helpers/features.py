@@ -43,7 +43,7 @@ OTHERS = {  # what there is beside the course's classifiers, for lists
     IMAGENET: "the photographs of ImageNet, as EfficientNet-Lite0; the default where its two packages are installed",
     **{name: f"ImageNet, as FID's Inception; {resize}; needs torch-fidelity" for name, resize in PROTOCOLS.items()},
 }
-OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fashion-net", "mnist": "fashion-net"}
+OF_DATA = {"faces": "faces-net", "fashion": "fashion-net", "fashion_mnist": "fashion-net", "mnist": "mnist-net"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def load(name: str | Path, device: str = "auto") -> Network:
 
     title = f"./{path.stem}" if name not in names and path.stem in names else path.stem  # nobody may take it for that
     resize = f"bilinear with antialiasing to {net.image_size}x{net.image_size}"
-    return Network(title, sha256(path)[:8], resize, net.prepare, look, where)
+    return Network(title, sha256(path)[:8], resize, net.prepare, look, where, net.width)
 
 
 def default_for(source: str | Path, channels: int) -> str:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_helpers import classifier, data
+from gan_helpers import classifier, data, features
 from gan_helpers.__main__ import main
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
@@ -41,8 +41,19 @@ def test_a_network_needs_an_epoch_and_may_leave_broken_images_out(away, capsys):
     (folder / "cats" / "x.png").write_bytes(b"no image")
     command = ["network", str(folder), "--out", "pets.safetensors"]
     assert main([*command, "--skip-broken", "--epochs", "0"]) == 1 and "at least one pass" in capsys.readouterr().err
+    assert main([*command, "--skip-broken", "--width", "8"]) == 1 and "16 to 1,024 features" in capsys.readouterr().err
     assert main([*command, "--epochs", "1"]) == 1 and "--skip-broken" in capsys.readouterr().err
     assert main([*command, "--epochs", "1", "--skip-broken"]) == 0
+
+
+def test_a_network_has_as_many_features_as_it_is_told(away):
+    folder = photos(away / "pets", {"cats": 12, "dogs": 12})
+    command = ["network", str(folder), "--out", "pets.safetensors", "--epochs", "1", "--width", "32"]
+    assert main(command) == 0 and "features (N, 32)" in (away / "pets.md").read_text()
+    network = features.load(away / "pets.safetensors")
+    assert network(IMAGES[:4]).shape == (4, 32) and network.width == 32
+    for name in classifier.shipped():  # of older ones the header says nothing
+        assert features.load(name).width == classifier.load_classifier(name).head.in_features
 
 
 def test_training_a_network_leaves_the_global_generator_alone(tmp_path):

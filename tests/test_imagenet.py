@@ -220,7 +220,7 @@ def test_without_its_packages_it_says_what_to_install_or_to_take_instead(absent,
 
 def test_without_its_packages_the_courses_own_networks_measure(absent, tmp_path, monkeypatch):
     pairs = [("faces", 3), ("fashion", 1), ("mnist", 1), ("cifar10", 3), ("holiday.zip", 3), ("digits.zip", 1)]
-    own = ["faces-net", "fashion-net", "fashion-net", "cifar10-net", "cifar10-net", "fashion-net"]
+    own = ["faces-net", "fashion-net", "mnist-net", "cifar10-net", "cifar10-net", "fashion-net"]
     assert not features.imagenet_installed() and [features.default_for(*pair) for pair in pairs] == own
     few = SETS["fashion"].whole().take(slice(0, None, 33), "fashion")
     monkeypatch.setattr(SETS["fashion"], "whole", lambda: few)
