@@ -1,4 +1,4 @@
-"""Why `best-cifar10` is as it is: the same net, four minutes of training for each choice, one seed.
+"""Why `small-cifar10` is as it is: the same net, four minutes of training for each choice, one seed.
 
     python benchmarks/best_trials.py --data cifar10.zip [NAME ...]
 
@@ -18,7 +18,7 @@ from gan_helpers import data, evaluation, recipes
 from gan_helpers.training import Trainer
 
 RESULTS = Path(__file__).parent / "results" / "best_trials.txt"
-BEST = recipes.get("best-cifar10")
+BEST = recipes.get("small-cifar10")
 SPECTRAL = dict(net={"d_norm": "spectral"}, loss="hinge", real_target=1)
 PROJECTION = dict(labels="conditional")
 TRIALS = {

@@ -2,14 +2,13 @@
 
     python benchmarks/bfloat16.py [RECIPE ...] [--rounds 5] [--seconds 1.2]
 
-Nets have the width that the gallery ships (`data/generators/plan.json`), or their own where it plans none. Of each
+Nets have the width that the gallery plans, or their own where it plans none. Of each
 round the ratio counts; beside it stand the self-test's answer and its time. Wants a processor that has bfloat16,
 and an idle machine. Prints a table and keeps it in `benchmarks/results/bfloat16.txt`.
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 
@@ -17,10 +16,10 @@ import torch
 from report import arguments, reporter
 
 from gan_helpers import data, precision, recipes
-from gan_helpers.course.authoring import gallery
+from gan_helpers.course.authoring import plans
 from gan_helpers.training import Trainer
 
-NAMES = ("best-cifar10", "dcgan-celeba", "conv-mnist", "sagan-cifar10", "lin-cifar10")
+NAMES = ("small-cifar10", "dcgan-celeba", "conv-mnist", "sagan-cifar10", "lin-cifar10")
 
 
 def milliseconds(trainer: Trainer, seconds: float) -> float:
@@ -38,10 +37,10 @@ def main() -> None:
     say = reporter(o.out)
     say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; ms a step, medians of {o.rounds} rounds")
     say(f"{'recipe':16} width  float32  bfloat16  ratio (lowest to highest)  self-test")
-    divisors, fashion = json.loads(gallery.PLAN.read_text()), data.load("fashion")
+    fashion = data.load("fashion")
     for name in o.names:
-        divisor = divisors.get(name, {"divisor": 1})["divisor"]
-        recipe = gallery.narrowed(recipes.get(name), divisor).but(steps=10**6)
+        recipe = plans.planned(name).but(steps=10**6)
+        divisor = recipes.get(name).g_width // recipe.g_width
         images = fashion.resized(recipe.image_size, recipe.channels)
         sides = [Trainer(recipe, images.images[:2000], "cpu", labels=images.labels[:2000]) for _ in range(2)]
         sides[1].use_bfloat16()

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from gan_helpers import evaluation, features, generators, recipes
-from gan_helpers.course.authoring import gallery
+from gan_helpers.course.authoring import board
 
 HERE = Path(__file__).parent / "results" / "today"
 
@@ -23,7 +23,8 @@ def measure(name: str, source: str, out: Path, judges: list[str], n: int | None)
     """Score one generator by the judges, by default those of the board; what others said of it stays."""
     path, recipe = out / f"{name}.json", recipes.get(name)
     found = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    found |= gallery.judged(name, source, judges or gallery.judges_of(recipe), n)
+    judges = judges or board.judges_of(recipe.data, recipe.channels)
+    found |= board.as_json(board.judged(name, source, judges, n))
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(name, {network: {k: s["value"] for k, s in scores.items()} for network, scores in found.items()}, flush=True)
@@ -35,7 +36,7 @@ def cell(scores: dict, network: str, metric: str, scale: float = 1.0) -> str:
         return "—"
     score = evaluation.Score(**scores[network][metric])
     floor = f" ({scale * score.floor:.2f})" if score.floor is not None else ""
-    return gallery.interval(score, scale, 2) + floor
+    return board.interval(score, scale, 2) + floor
 
 
 def table(out: Path) -> str:
@@ -75,7 +76,7 @@ def main() -> int:
         return 0
     sources = dict(pair.split("=", 1) for pair in o.data)
     for name in o.names or generators.shipped():
-        kind = gallery.kind_of(recipes.get(name))
+        kind = board.kind_of(name)
         measure(name, sources.get(kind, kind), o.out, o.network, o.n)
     return 0
 

@@ -3,7 +3,7 @@
     python benchmarks/memory.py [RECIPE ...] [--rounds 3] [--seconds 8]
 
 Both sides run the same training step on noise images, each in a process of its own, in turn. Nets have the width that
-the gallery ships (`data/generators/plan.json`). Prints a table and keeps it in `benchmarks/results/memory.txt`.
+the gallery plans. Prints a table and keeps it in `benchmarks/results/memory.txt`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ ONE = """
 import json, resource, sys, time
 name, kept, seconds = sys.argv[1], sys.argv[2] == "kept", float(sys.argv[3])
 import numpy as np, torch
-from gan_helpers import memory, recipes
-from gan_helpers.course.authoring import gallery
+from gan_helpers import memory
+from gan_helpers.course.authoring import plans
 from gan_helpers.training import Trainer
 if not kept:  # as on a system without mallopt
     memory.keep_freed = lambda: None
-plan = json.loads(gallery.PLAN.read_text("utf-8"))
-recipe = gallery.narrowed(recipes.get(name), plan.get(name, {"divisor": 1})["divisor"]).but(steps=10**6)
+recipe = plans.planned(name).but(steps=10**6)
 rng, size = np.random.default_rng(0), recipe.image_size
 images = rng.integers(0, 256, (5000, recipe.channels, size, size), np.uint8)
 labels = np.arange(5000) % 10
@@ -49,7 +48,7 @@ def measured(name: str, kept: bool, seconds: float) -> tuple[int, float, float]:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["dcgan-celeba", "sagan-cifar10", "class-cifar10", "aux-cifar10", "best-cifar10"]
+    names = ["dcgan-celeba", "sagan-cifar10", "class-cifar10", "aux-cifar10", "small-cifar10"]
     p.add_argument("recipes", nargs="*", default=names)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=float, default=8)

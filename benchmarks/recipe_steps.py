@@ -4,7 +4,7 @@
 
 The textbook step is written as the recipe's own kind of repository writes it: images decoded by a DataLoader, two
 passes through D with two backward calls, D's gradients on while G learns, PyTorch's default Adam, losses fetched each
-step. Nets have the width that the gallery ships (`data/generators/plan.json`). First both sides make a few steps in
+step. Nets have the width that the gallery plans. First both sides make a few steps in
 double precision, without dropout and noise, and must agree. Then ten class pairs are timed against ten runs.
 Prints a table and keeps it in `benchmarks/results/recipe_steps.txt`.
 """
@@ -12,7 +12,6 @@ Prints a table and keeps it in `benchmarks/results/recipe_steps.txt`.
 from __future__ import annotations
 
 import copy
-import json
 import statistics
 import tempfile
 import time
@@ -28,7 +27,7 @@ from torchvision import datasets, transforms
 
 from gan_helpers import data, recipes
 from gan_helpers.augment import diff_augment, flip
-from gan_helpers.course.authoring import gallery
+from gan_helpers.course.authoring import plans
 from gan_helpers.training import Trainer
 
 
@@ -176,16 +175,14 @@ class TenRuns:
 
 def main() -> None:
     p = arguments(__doc__, "recipe_steps.txt", rounds=5, seconds=3)
-    p.add_argument("names", nargs="*", default=list(gallery.MINUTES))
+    p.add_argument("names", nargs="*", default=list(plans.PLANS))
     o = p.parse_args()
     say = reporter(o.out)
     say(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}; images/s, medians of {o.rounds} rounds")
     say(f"{'recipe':22} width  textbook    ours  ratio (lowest)  float64 difference")
-    divisors = json.loads(gallery.PLAN.read_text())
     fashion, ratios = data.load("fashion"), []
     for name in o.names:
-        recipe = recipes.get(name)
-        recipe = gallery.narrowed(recipe, divisors[name]["divisor"]).but(steps=1_000_000)
+        recipe = plans.planned(name).but(steps=1_000_000)
         images = fashion.resized(recipe.image_size, recipe.channels)
         images = data.ImageSet(**{**vars(images), "images": images.images[:2000], "labels": images.labels[:2000]})
         with tempfile.TemporaryDirectory() as temporary:
@@ -200,7 +197,7 @@ def main() -> None:
         ratios.append(statistics.median(found))
         speeds = [recipe.batch_size * statistics.median(side) for side in zip(*rates, strict=True)]
         say(
-            f"{name:22}   1/{divisors[name]['divisor']}  {speeds[0]:8.1f} {speeds[1]:7.1f}"
+            f"{name:22}   1/{recipes.get(name).g_width // recipe.g_width}  {speeds[0]:8.1f} {speeds[1]:7.1f}"
             f"   {ratios[-1]:.2f} ({min(found):.2f})    {gap:.1e}"
         )
         if recipe.labels == "pairs":

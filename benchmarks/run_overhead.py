@@ -26,7 +26,7 @@ from gan_helpers import callbacks, checkpoints, data, evaluation, generators, re
 from gan_helpers.training import Trainer, update_ema
 
 MINUTES = 10
-NAMES = ("dcgan-celeba", "conv-celeba", "dcgan-faces", "best-cifar10")
+NAMES = ("dcgan-celeba", "conv-celeba", "dcgan-faces", "small-cifar10")
 STAND_INS = {"celeba": "faces", "cifar10": "fashion"}  # the steps take as long on any images
 PARTS = {  # what is timed: (owner, function) → row of the table
     (checkpoints, "save"): "saves",

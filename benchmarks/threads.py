@@ -1,4 +1,4 @@
-"""Steps a second of `best-cifar10` by the number of threads: alone, beside a busy process, and with one core's quota.
+"""Steps a second of `small-cifar10` by the number of threads: alone, beside a busy process, and with one core's quota.
 
     python benchmarks/threads.py [--seconds 5] [--rounds 2]
 
@@ -33,7 +33,7 @@ import torch
 from gan_helpers import data, recipes, threads
 from gan_helpers.training import Trainer
 images = data.load("fashion").resized(32, 3)
-trainer = Trainer(recipes.get("best-cifar10"), images.images[:2000], "cpu", labels=images.labels[:2000])
+trainer = Trainer(recipes.get("small-cifar10"), images.images[:2000], "cpu", labels=images.labels[:2000])
 default = torch.get_num_threads()
 count = {"default": None, "chosen": 0}.get(count, 1)
 if count == 0:
@@ -88,7 +88,7 @@ def main() -> None:
     o = p.parse_args()
     say = reporter(o.out)
     ways = {"default": {}, "passive": {"passive": True}, "1": {}, "chosen": {}}
-    say(f"best-cifar10, steps/s, medians of {o.rounds} rounds of {o.seconds:g} s; {os.cpu_count()} cores, "
+    say(f"small-cifar10, steps/s, medians of {o.rounds} rounds of {o.seconds:g} s; {os.cpu_count()} cores, "
         f"{torch.get_num_threads()} threads by default, PyTorch {torch.__version__}")  # fmt: skip
     say(f"{'':22} {'default':>8} {'passive':>8} {'1':>8} {'chosen':>8}   of what is left")
     own = None

@@ -14,7 +14,6 @@ Keeps a table for each data set, `benchmarks/results/time_to_quality_{set}.txt`.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,8 +25,8 @@ from textbook import loader, write_images
 from textbook import train_step as textbook_step
 from torch import nn
 
-from gan_helpers import data, evaluation, features, plots, recipes
-from gan_helpers.course.authoring import gallery
+from gan_helpers import data, evaluation, features, generators, plots, recipes
+from gan_helpers.course.authoring import board
 from gan_helpers.growing import grow
 from gan_helpers.latent import draw_z, generate
 from gan_helpers.training import Trainer
@@ -62,20 +61,20 @@ def curve(trainer: Trainer, judge: Callable[[nn.Module], Any], scores: int) -> l
 
 def race(sources: dict[str, str], seconds: float) -> None:
     """Our recipe against every published system of each data set; only images of the full size count."""
-    board = json.loads(gallery.BOARD.read_text())
+    judged = board.read()
     for kind, source in sources.items():
         own = features.own_of(kind, 1 if kind == "fashion_mnist" else 3)
         rivals = {
-            name: board[name]["best"][own]["frechet"]["value"]
-            for name in gallery.MINUTES
-            if name in board and not name.startswith("best") and gallery.kind_of(recipes.get(name)) == kind
+            name: found["best"][own]["frechet"].value
+            for name, found in judged.items()
+            if not name.startswith(("best", "small")) and board.kind_of(name) == kind
         }
-        recipe = recipes.get("best-cifar10").but(data=kind)
+        recipe = recipes.get("small-cifar10").but(data=kind)
 
         def judge(net: nn.Module, source: str = source, own: str = own) -> evaluation.Score:
             return evaluation.evaluate(net, source, None, ("frechet",), own, draws=1, progress=False)["frechet"]
 
-        lines = [f"best-cifar10 on {kind}, {seconds:.0f} s of training on {torch.get_num_threads()} threads, PyTorch "]
+        lines = [f"small-cifar10 on {kind}, {seconds:.0f} s of training on {torch.get_num_threads()} threads, PyTorch "]
         lines[0] += torch.__version__
         trainer, spent = None, 0.0
         for share, changes in STAGES[kind]:
@@ -97,7 +96,7 @@ def race(sources: dict[str, str], seconds: float) -> None:
         lines.append(f"  {score.name}, {score.n:,} images against {score.reference}")
         for rival, theirs in sorted(rivals.items(), key=lambda pair: pair[1]):
             at = next((at for at, value in found if value <= theirs), None)
-            minutes = gallery.MINUTES[rival]
+            minutes = generators.load_generator(rival).card["minutes_of_the_run"]
             reached = f"after {at:.0f} s, 1/{minutes * 60 / at:.1f} of its time" if at else "not reached"
             lines.append(f"    {rival:20} {theirs:6.2f} after {minutes} minutes: {reached}")
         text = "\n".join(lines) + "\n"

@@ -96,7 +96,7 @@ class Trainer:
         if recipe.gp and self.d_has_batchnorm:
             raise CourseError(
                 "gp looks at single images, which BatchNorm in D mixes: set net.d_norm=none or spectral, "
-                "in a family whose D has it (dcgan, sagan, best)."
+                "in a family whose D has it (dcgan, sagan, small)."
             )
         turns = recipe.d_steps if recipe.labels == "pairs" else 0
         self.batches = Batches(images, recipe.batch_size, recipe.seed, self.device, labels, turns)

@@ -9,7 +9,7 @@ from cases import long
 from torch import nn
 
 from gan_helpers import generators, latent, page, plots, recipes
-from gan_helpers.models import auxiliary, best, residual, sagan
+from gan_helpers.models import auxiliary, residual, sagan, small
 from gan_helpers.models.blocks import SameConv2d, SameConvTranspose2d, SelfAttention
 
 NETS = """\
@@ -146,7 +146,7 @@ def with_classes(make):
 
 CONDITIONAL = {
     "one-hot": lambda: auxiliary.Generator(3, 5, 2, classes=3, learned=True),
-    "conditional BatchNorm and attention": lambda: best.Generator(16, 3, 5, 4, classes=3, attention=True),
+    "conditional BatchNorm and attention": lambda: small.Generator(16, 3, 5, 4, classes=3, attention=True),
     "residual blocks": lambda: residual.Generator(32, 3, 5, 4, classes=3),
     "embedding as a map": lambda: sagan.Generator(3, 5, 4, classes=3),
 }

@@ -21,7 +21,7 @@ rng = np.random.default_rng(0)
 IMAGES, LABELS = rng.integers(0, 256, (50, 3, 16, 16), dtype=np.uint8), np.arange(50) % 3
 TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_size=8, steps=6)
 PAIRS = TINY.but(labels="pairs", num_classes=3)
-TOLD = TINY.but(family="best", labels="conditional", num_classes=3, net={"d_norm": "spectral"}, loss="hinge", ema=0.9)
+TOLD = TINY.but(family="small", labels="conditional", num_classes=3, net={"d_norm": "spectral"}, loss="hinge", ema=0.9)
 HEADED = RECIPES["acgan-cifar10"].but(num_classes=3, latent_dim=6, g_width=2, d_width=2, batch_size=8, steps=6)
 SET = data.ImageSet(IMAGES, "noise", LABELS, ("bird", "cat", "deer"))
 
@@ -37,7 +37,7 @@ def state(trainer):
 @pytest.mark.parametrize(
     "recipe",
     [TOLD.but(net={"attention": True}, augment="color,translation"), PAIRS.but(ema=0.9, d_steps=2), HEADED,
-     TOLD.but(labels="acgan"), TINY.but(family="best", net={"d_norm": "none"}, loss="wasserstein", gp=10),
+     TOLD.but(labels="acgan"), TINY.but(family="small", net={"d_norm": "none"}, loss="wasserstein", gp=10),
      TINY.but(target_noise=0.1)],
     ids=["conditional", "pairs", "acgan", "acgan in our nets", "gradient penalty", "random targets"],
 )  # fmt: skip

@@ -31,7 +31,7 @@ def test_scales_keep_most_of_the_range():
 
 @pytest.fixture
 def exported(tmp_path):
-    recipe = recipes.get("best-cifar10").but(g_width=8)
+    recipe = recipes.get("small-cifar10").but(g_width=8)
     net = models.build_generator(recipe)
     tensors = {"generator." + name: tensor for name, tensor in net.state_dict().items()}
     names = '["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]'

@@ -364,7 +364,7 @@ TINY = Recipe("tiny", image_size=16, latent_dim=6, g_width=4, d_width=4, batch_s
 
 def trained_with_classes():
     torch.manual_seed(0)
-    return models.build_generator(TINY.but(family="best", labels="conditional", num_classes=3)).eval()
+    return models.build_generator(TINY.but(family="small", labels="conditional", num_classes=3)).eval()
 
 
 def test_a_conditional_generator_straight_from_training_has_classes():

@@ -10,7 +10,7 @@ from torch import nn
 
 from gan_helpers import models
 from gan_helpers.errors import CourseError
-from gan_helpers.models import FAMILIES, auxiliary, best, blocks, genzoo, residual, sagan
+from gan_helpers.models import FAMILIES, auxiliary, blocks, genzoo, residual, sagan, small
 from gan_helpers.recipes import RECIPES
 
 
@@ -188,7 +188,7 @@ def test_spectral_norm_bounds_every_weight():
     images, y = torch.randn(2, 3, 32, 32), torch.tensor([0, 2])
     for net, inputs in (
         (sagan.Generator(width=4).layers, (torch.randn(2, 33, 2, 2),)),
-        (best.Discriminator(width=8, classes=3), (images, y)),
+        (small.Discriminator(width=8, classes=3), (images, y)),
         (residual.Discriminator(width=8, classes=3), (images, y)),
         (residual.Discriminator(width=8, kinds=3), (images,)),
     ):
@@ -286,7 +286,7 @@ def test_residual_blocks_against_a_plain_writing(classes):
 @pytest.mark.parametrize("labels", FAMILIES["residual"].LABELS)
 @pytest.mark.parametrize("size", FAMILIES["residual"].SIZES)
 def test_the_residual_pair_at_every_size_and_use_of_labels(size, labels):
-    recipe = RECIPES["residual-cifar10"].but(image_size=size, labels=labels, g_width=8, d_width=4)
+    recipe = RECIPES["best-cifar10"].but(image_size=size, labels=labels, g_width=8, d_width=4)
     recipe = recipe.but(num_classes=3) if labels else recipe
     torch.manual_seed(0)
     g, d = models.build_generator(recipe), models.build_discriminator(recipe)
@@ -305,7 +305,7 @@ def test_the_residual_pair_at_every_size_and_use_of_labels(size, labels):
 
 @pytest.mark.parametrize("kind, dtype", [("float64", torch.float64), ("bfloat16", torch.bfloat16)])
 def test_the_residual_pair_in_other_precisions(kind, dtype):
-    recipe = RECIPES["residual-cifar10"].but(g_width=8, d_width=4, num_classes=3)
+    recipe = RECIPES["best-cifar10"].but(g_width=8, d_width=4, num_classes=3)
     torch.manual_seed(0)
     pair = models.build_generator(recipe).eval(), models.build_discriminator(recipe).eval()
     z, y = torch.randn(4, 128), torch.arange(4) % 3
@@ -331,7 +331,7 @@ def test_initialisation():
 
 
 @pytest.mark.parametrize("changes, told", [
-    (dict(family="dcgen"), "family must be one of auxiliary, best, dcgan"),
+    (dict(family="dcgen"), "family must be one of auxiliary, dcgan, fid"),
     (dict(family="genzoo"), "image_size of the family genzoo must be one of 28, 32; got 64"),
     (dict(image_size=28), "image_size of the family dcgan"),
     (dict(labels="conditional"), r"labels of the family dcgan must be one of none \(''\), pairs"),

@@ -2,14 +2,15 @@
 
 import itertools
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageChops, ImageStat
 
-from gan_helpers import checkpoints, data, evaluation, frames, generators, plots, recipes, runs
-from gan_helpers.course.authoring import gallery
+from gan_helpers import checkpoints, data, evaluation, features, frames, generators, plots, recipes, runs
+from gan_helpers.course.authoring import board, gallery, plans, portraits
 from gan_helpers.environment import DATA
 from gan_helpers.errors import CourseError
 from gan_helpers.generators import show_samples
@@ -18,43 +19,40 @@ from gan_helpers.training import Trainer
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
+    """The gallery in an empty folder, with one plan: `tiny`, ten steps on clothes."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "images").mkdir()
     (tmp_path / "generators").mkdir()
-    tiny = recipes.get("conv-mnist").but(name="tiny", g_width=8, d_width=8, batch_size=8)
+    tiny = recipes.get("conv-mnist").but(name="tiny", data="fashion", g_width=8, d_width=8, batch_size=8)
     monkeypatch.setitem(recipes.RECIPES, "tiny", tiny)
-    monkeypatch.setattr(gallery, "MINUTES", {"tiny": 0.002})
-    monkeypatch.setattr(gallery, "LEAST_STEPS", 10**9)  # so that all widths are tried
-    monkeypatch.setattr(gallery, "DRAWS", 2)
-    monkeypatch.setattr(gallery.features, "imagenet_installed", lambda: False)  # it takes minutes
-    for name, path in {"PLAN": "plan.json", "BOARD": "leaderboard.json", "PAGE": "README.md"}.items():
-        monkeypatch.setattr(gallery, name, tmp_path / "generators" / path)
-    monkeypatch.setattr(gallery, "ROOT", tmp_path)
+    monkeypatch.setattr(plans, "PLANS", {"tiny": plans.Plan(10, plans.narrow(2, 8))})
+    monkeypatch.setitem(board.SETS, "fashion", "Clothes")
+    monkeypatch.setitem(gallery.LIMITS, "fashion", "32x32 clothes")
+    monkeypatch.setattr(board, "DRAWS", 2)
+    monkeypatch.setattr(features, "imagenet_installed", lambda: False)  # it takes minutes
+    monkeypatch.setattr(board, "KEPT", tmp_path / "generators" / "leaderboard.json")
+    monkeypatch.setattr(board, "PAGE", tmp_path / "generators" / "README.md")
+    for module in (gallery, portraits):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(generators, "SHIPPED", tmp_path / "generators")
     return tmp_path
 
 
 def test_plan_train_and_board(small, capsys):
-    sources = ["--data", "fashion_mnist=fashion"]
-    assert gallery.main(["train", *sources]) == 1 and "run the command plan first" in capsys.readouterr().err
-    gallery.plan(["tiny"], {"fashion_mnist": "fashion"}, seconds=0.1)
-    planned = json.loads((small / "generators" / "plan.json").read_text())["tiny"]
-    assert planned["divisor"] == 4 and planned["steps"] % 10 == 0
-    planned["steps"] = 10
-    (small / "generators" / "plan.json").write_text(json.dumps({"tiny": planned}))
-    assert gallery.main(["train", *sources]) == 0
+    assert gallery.main(["plan"]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^tiny +2 +8 +10 +\d+ +0\.0$", told, re.MULTILINE) and "In all 0.0 hours" in told
+    assert gallery.main(["train"]) == 0
+    assert "1 to train: about 0.0 hours" in capsys.readouterr().out
     generator = generators.load_generator(small / "generators" / "tiny.safetensors")
-    assert (
-        generator.recipe.g_width == 2
-        and generator.card["steps"] == 10
-        and "KD(fashion-net)" in generator.card["chosen_by"]
-    )
+    assert generator.recipe.g_width == 2 and generator.card["steps"] == 10
+    assert "KD(fashion-net)" in generator.card["chosen_by"] and generator.card["GFLOP_an_image"] > 0
     assert "9,000 training images" in generator.card["data"] and (small / "images" / "tiny.webp").exists()
     header = checkpoints.read(small / "runs" / "gallery" / "tiny" / "checkpoint.safetensors")[1]
     assert generator.card["images_per_second"] == round(10 * 8 / float(header["seconds"]))  # the run's, not the step's
     before = (small / "generators" / "tiny.safetensors").stat().st_mtime_ns
-    assert gallery.main(["train", *sources]) == 0  # it is shipped: nothing to do
+    assert gallery.main(["train"]) == 0  # it is shipped: nothing to do
     assert (small / "generators" / "tiny.safetensors").stat().st_mtime_ns == before
     capsys.readouterr()
     page = small / "generators" / "README.md"
@@ -63,30 +61,69 @@ def test_plan_train_and_board(small, capsys):
     page.write_text("# Generators\n<!-- leaderboard -->\nold\n<!-- end of leaderboard -->\nmore\n")
     assert gallery.main(["board"]) == 0
     shown = capsys.readouterr().out
-    assert "| [`tiny`](tiny.md) |" in shown and "fashion-report, 1,000 images" in shown
-    rate, minutes = (generator.card[key] for key in ("images_per_second", "minutes_of_the_run"))
-    assert f"| {rate} | {minutes} |\n" in shown
+    assert "| 1 | [`tiny`](tiny.md) |" in shown and "fashion-report, 1,000 images" in shown
+    assert f"| {generator.card['GFLOP_an_image']} | {generator.card['minutes_of_the_run']} |\n" in shown
     assert (small / "images" / "gallery.webp").exists()
     text = page.read_text()
     assert '<img src="../../images/tiny.webp"' in text and "form from noise" in text  # with alternative text
     assert "| [`tiny`]" in text and "old" not in text
     assert text.startswith("# Generators\n<!--") and text.endswith("\nmore\n")
+    card = (small / "generators" / "tiny.md").read_text()
+    assert "| measured by fashion-net | 1000 x KD " in card and "as it trained; at the bottom" in card
+    with Image.open(small / "images" / "cards" / "tiny.webp") as picture:  # 8 columns, enlarged twice
+        assert picture.width == max(8 * 66 - 2, 640) and "images/cards/tiny.webp" in card
+    kept = json.loads((small / "generators" / "leaderboard.json").read_text())["tiny"]["curve"]
+    assert kept["judge"] == "KD(fashion-net)" and kept["scores"][-1][0] == 10
+
+
+def test_on_a_gpu_recipes_keep_their_width_and_length(small, capsys, monkeypatch):
+    assert plans.planned("tiny", gpu=True) == recipes.get("tiny")
+    assert plans.planned("tiny").steps == 10 and plans.planned("tiny").g_width == 2
+    monkeypatch.setattr(plans, "images_per_second", lambda *arguments: 100.0)
+    assert plans.show(["best-cifar10", "conv-celeba"], gpu=True) > 1
+    told = capsys.readouterr().out.splitlines()
+    assert "run here: " in told[1] and told[2].endswith("not run here") and " 128 " in told[1]
+
+
+def test_every_plan_is_of_a_recipe_and_fits_it():
+    for name in plans.PLANS:
+        recipe = plans.planned(name)
+        assert recipe.steps == plans.PLANS[name].steps and recipe.data in gallery.LIMITS
+        assert set(recipe.differs(recipes.get(name))) <= {"g_width", "d_width", "batch_size", "steps", "epochs"}, name
+
+
+def scores(*pairs):
+    """Scores of these values and spreads over five draws."""
+    protocol = dict(subject="s", draws=5, n=9, reference="r", network="n", weights="w", resize="r", pixels="p")
+    return [evaluation.Score(metric="kernel", value=value, spread=spread, **protocol) for value, spread in pairs]
+
+
+def test_generators_that_intervals_do_not_tell_apart_share_a_place():
+    # half an interval is 2.776 / √5 = 1.24 times the spread
+    assert board.places(scores((1, 0.1), (1.1, 0.1), (1.3, 0.1), (1.4, 0.1))) == [1, 1, 3, 3]
+    assert board.places(scores((1, 0), (1.01, 0))) == [1, 2] and board.places([]) == []
 
 
 def test_the_page_shows_the_board_that_is_kept():
-    order, table = gallery.leaderboard()
-    page = gallery.PAGE.read_text("utf-8")
-    assert f"{table}\n\n{gallery.films(order)}" in page, "python -m gan_helpers.course.authoring.gallery board"
+    order, table = board.leaderboard()
+    page = board.PAGE.read_text("utf-8")
+    assert f"{table}\n\n{board.films(order)}" in page, "python -m gan_helpers.course.authoring.gallery board"
+
+
+def test_all_that_are_shipped_are_on_the_board_with_a_card_that_shows_them():
+    judged = board.read()
+    for name, path in generators.shipped().items():
+        assert name in judged and board.kind_of(name) in board.SETS, name
+        assert f"images/cards/{name}.webp" in path.with_suffix(".md").read_text("utf-8"), name
 
 
 def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monkeypatch):
     worse_each_time = itertools.count(1.0)
     monkeypatch.setattr(evaluation.Judge, "__call__", lambda judge, net: next(worse_each_time))
     monkeypatch.setattr(gallery, "measure", lambda *arguments: None)  # takes its time, and has its test above
-    (small / "generators" / "plan.json").write_text(
-        json.dumps({"tiny": {"divisor": 4, "steps": 200, "images_per_second": 1}})
-    )
-    assert gallery.main(["train", "--data", "fashion_mnist=fashion"]) == 0
+    monkeypatch.setattr(gallery, "cards", lambda *arguments: None)
+    monkeypatch.setitem(plans.PLANS, "tiny", plans.Plan(200, plans.narrow(2, 8)))
+    assert gallery.main(["train"]) == 0
     best = generators.load_generator(small / "generators" / "tiny.safetensors")
     folder = small / "runs" / "gallery" / "tiny"
     drawn = [int(path.stem) for path in frames.frame_files(folder)]
@@ -99,7 +136,7 @@ def test_card_and_animation_end_with_the_best_generator_not_the_last(small, monk
     assert max(ImageStat.Stat(ImageChops.difference(shown, kept)).mean) < 10  # grey levels: a WebP loses a little
 
 
-@pytest.mark.parametrize("name, size", [("conv-mnist", (270, 270)), ("best-cifar10", (96 + 12 * 66 - 2, 10 * 66 - 2))])
+@pytest.mark.parametrize("name, size", [("conv-mnist", (270, 270)), ("small-cifar10", (96 + 12 * 66 - 2, 10 * 66 - 2))])
 def test_stills_show_sixty_four_images_or_twelve_of_each_class(small, monkeypatch, name, size):
     monkeypatch.setattr(generators, "SHIPPED", DATA / "generators")
     assert gallery.main(["stills", name]) == 0
@@ -122,17 +159,17 @@ def test_one_call_trains_a_recipe_by_its_name(tmp_path, monkeypatch):
 def test_one_call_loads_a_generator_and_shows_its_images(monkeypatch):
     shown = []
     monkeypatch.setattr(plots, "show", lambda picture, alt: shown.append((picture, alt)))
-    cats = show_samples("best-cifar10", n=5, class_name="cat")
-    show_samples("best-cifar10", n=5, class_name="3")
-    show_samples("best-cifar10", n=5)
+    cats = show_samples("small-cifar10", n=5, class_name="cat")
+    show_samples("small-cifar10", n=5, class_name="3")
+    show_samples("small-cifar10", n=5)
     assert cats.class_names[3] == "cat" and shown[0][0].tobytes() == shown[1][0].tobytes() != shown[2][0].tobytes()
-    assert shown[0][0].size == (5 * 34 - 2, 32) and "5 images drawn by best-cifar10" in shown[0][1]
+    assert shown[0][0].size == (5 * 34 - 2, 32) and "5 images drawn by small-cifar10" in shown[0][1]
     with pytest.raises(CourseError, match="cat"):
-        show_samples("best-cifar10", class_name="cta")
+        show_samples("small-cifar10", class_name="cta")
     with pytest.raises(CourseError, match="between 1 and"):
-        show_samples("best-cifar10", n=0)
+        show_samples("small-cifar10", n=0)
 
 
 def test_gallery_names_what_it_does_not_know(capsys):
-    for words in (["plan", "first-minute"], ["plan", "--data", "cifar10"]):
+    for words in (["plan", "first-minute"], ["stills", "first-minute"], ["plan", "--data", "cifar10"]):
         assert gallery.main(words) == 1 and "is no recipe of the gallery" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_grey_images_grow_too():
     "changes, size, message",
     [
         (dict(net={"d_norm": "spectral"}), 32, "net.d_norm=batch can grow"),
-        (dict(family="best", labels=""), 32, "family dcgan"),
+        (dict(family="small", labels=""), 32, "family dcgan"),
         (dict(d_width=10), 32, "at least 12; got 24, 10"),
         (dict(g_width=25), 32, "must be even"),
         ({}, 48, r"uint8 images of \(3, 32, 32\); got"),

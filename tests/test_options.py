@@ -84,7 +84,7 @@ def test_every_option_of_every_family_does_something_or_is_refused(family):
 
 @pytest.mark.parametrize("name", COMPANY)
 def test_what_is_refused_alone_acts_in_company(name):
-    plain = base("best").but(**COMPANY[name])
+    plain = base("small").but(**COMPANY[name])
     f = next(f for f in fields(Recipe) if f.name == name)
     value = 1 if name == "r1_every" else other(f, plain.flat()[name])  # the first step has R1 anyway, the second not
     assert left(plain.but(**{name: value})) != left(plain)
@@ -129,7 +129,7 @@ def test_text_is_read_as_the_option_s_kind():
 
 OLD = dict(name="old", steps=3, d_norm="batch", slope=0.2, d_dropout=0.0, attention=False, block="norm,act",
            learned_latent=False, r1_every=8, num_classes=10)  # fmt: skip
-OLD_FAMILIES = ("auxiliary", "best", "dcgan", "fid", "genzoo", "linear", "residual", "sagan")  # later ones had no such
+OLD_FAMILIES = ("auxiliary", "dcgan", "fid", "genzoo", "linear", "residual", "sagan", "small")  # later ones had no such
 
 
 @pytest.mark.parametrize("family", OLD_FAMILIES)
@@ -142,6 +142,11 @@ def test_old_recipes_keep_what_their_family_had(family):
     net = Recipe.from_json(text).net
     wanted = odd | {"order": "act"} | ({"d_norm": "none"} if family == "sagan" else {})
     assert all(getattr(net, f.name) == wanted[f.name] for f in fields(net))
+
+
+def test_a_family_is_found_by_its_name_of_old():
+    small = RECIPES["small-cifar10"]
+    assert Recipe.from_json(small.to_json().replace('"family": "small"', '"family": "best"')) == small
 
 
 def test_old_recipes_lose_what_did_nothing():

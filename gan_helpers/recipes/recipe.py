@@ -169,6 +169,7 @@ class Recipe(Options):
             values = dict(json.loads(text).items())
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise CourseError(f"this is no recipe in JSON ({error})") from None
+        values["family"] = RENAMED.get(values.get("family"), values.get("family", DEFAULTS["family"]))
         values = values if "net" in values else lifted(values)
         if unknown := sorted(set(values) - set(FIELDS)):
             raise CourseError(f"unknown recipe fields {', '.join(map(repr, unknown))}: was it made by a newer version?")
@@ -183,6 +184,7 @@ FIELDS = tuple(f.name for f in fields(Recipe))
 DEFAULTS = {f.name: f.default for f in fields(Recipe)}
 BUDGETS = ("epochs", "steps", "minutes")
 TARGETS = ("real_target", "fake_target", "target_noise")
+RENAMED = {"best": "small"}  # families that once had another name
 OLD = {  # options of nets that once stood among those of the run → their names in `net`
     **{name: name for name in ("d_norm", "slope", "d_dropout", "attention", "learned_latent")},
     "block": "order",

@@ -29,13 +29,14 @@ _fid = Recipe(
     **_cifar, family="fid", target_noise=0.1, g_lr=1e-4, d_lr=4e-4, beta2=0.99, adam_eps=1e-7, steps=30_000,
 )
 # Each choice by four minutes of training (benchmarks/best_trials.py); twice as many steps ended in collapse.
-_best = Recipe(
-    "best-cifar10", "Our own: small nets, small batches, a class head, EMA and decay, class-conditional CIFAR-10",
-    data="cifar10", image_size=32, flip=True, labels="acgan", family="best", latent_dim=128, g_width=32, d_width=32,
+_small = Recipe(
+    "small-cifar10", "Our own for two CPU cores: small nets, small batches, a class head, EMA and decay, CIFAR-10",
+    data="cifar10", image_size=32, flip=True, labels="acgan", family="small", latent_dim=128, g_width=32, d_width=32,
     real_target=0.9, batch_size=32, g_lr=4e-4, d_lr=4e-4, beta2=0.99, decay=0.5, ema=0.999, steps=20_000,
 )
-_residual = Recipe(
-    "residual-cifar10", "Residual nets, spectral normalisation, hinge and class projection, for a GPU: CIFAR-10",
+# Six minutes of a GPU, or hours of two cores at half width (benchmarks/plan.md).
+_best = Recipe(
+    "best-cifar10", "Our best: residual nets, spectral normalisation, hinge and class projection, CIFAR-10",
     data="cifar10", image_size=32, flip=True, labels="conditional", family="residual", latent_dim=128, g_width=128,
     d_width=128, loss="hinge", d_lr=4e-4, beta1=0, beta2=0.99, decay=0.5, ema=0.999, steps=50_000,
 )
@@ -43,8 +44,8 @@ _residual = Recipe(
 RECIPES = {recipe.name: recipe for recipe in (
     Recipe(
         "first-minute", "Sixty seconds to faces: a small 32x32 GAN on the embedded cartoon faces",
-        image_size=32, latent_dim=64, g_width=32, d_width=32, net={"d_norm": "spectral"}, loss="hinge",
-        augment="brightness", batch_size=64, g_lr=6e-4, d_lr=1.2e-3, beta2=0.99, ema=0.99, decay=0.3, minutes=1,
+        image_size=32, latent_dim=64, g_width=24, d_width=24, net={"d_norm": "spectral"}, loss="hinge",
+        augment="brightness", batch_size=32, g_lr=6e-4, d_lr=1.2e-3, beta2=0.99, ema=0.99, decay=0.5, minutes=1,
     ),
     _dcgan,
     _dcgan.but(
@@ -89,22 +90,15 @@ RECIPES = {recipe.name: recipe for recipe in (
         about="Class-conditional self-attention GAN, CIFAR-10; its critic sees the fake term that was always zero",
         family="sagan", labels="conditional", loss="wasserstein", target_noise=0,
     ),
+    _small,
     _best,
     _best.but(
-        name="best-cifar10-uncond",
-        about="Our own: small nets, small batches, EMA and decay, CIFAR-10 without labels",
-        labels="",
+        name="best-cifar10-uncond", labels="",
+        about="Our best without labels: residual nets, spectral normalisation and hinge, CIFAR-10",
     ),
-    _residual,
-    _residual.but(
-        name="residual-cifar10-uncond",
-        about="Residual nets, spectral normalisation and hinge, for a GPU: CIFAR-10 without labels",
-        labels="",
-    ),
-    _residual.but(
-        name="residual-celeba",
-        about="Residual nets, spectral normalisation, hinge and DiffAugment, for a GPU: CelebA, 64x64",
-        data="celeba", image_size=64, labels="", g_width=64, d_width=64, augment="color,translation", batch_size=64,
+    _small.but(
+        name="best-celeba", about="Our best for faces: small nets, small batches, hinge and translation, CelebA, 64x64",
+        data="celeba", image_size=64, labels="", loss="hinge", augment="translation", steps=24_000,
     ),
 )}
 # fmt: on

@@ -164,7 +164,7 @@ plots.show(
 # numbers in which the answers are easy to read. These numbers, 192 of them just before its last layer, are the image's
 # **features**. The table above has their distances beside those of the pixels.
 #
-# The course ships three such networks: for faces, for clothes and for CIFAR-10. FID uses one too: Inception, trained on a million photos. A
+# The course ships four such networks: for faces, for digits, for clothes and for CIFAR-10. FID uses one too: Inception, trained on a million photos. A
 # distance in features is a statement about images *as one network sees them*, so we name it after the network:
 # `FD(faces-net)` here, and **FID** only with Inception.
 
@@ -499,16 +499,13 @@ print(f"through a network that was trained on photos       : {frechet_distance(o
 # **Predict:** in how many of ten pairs of generators do your eye and the distance agree on the better one?
 
 # %% tags=["nbval-ignore-output"]
-import json
-
-from gan_helpers.evaluation import Score
+from gan_helpers.course.authoring import board
 from gan_helpers.course.ranking import unseal
 
-file = generators.SHIPPED / "leaderboard.json"
-board = json.loads(file.read_text()) if file.exists() else {}
+judged = board.read()
 ranked, whose = unseal()
-by_eye = [name for name in ranked if name in board]
-found = {name: {k: Score(**s) for k, s in next(iter(board[name]["best"].values())).items()} for name in by_eye}
+by_eye = [name for name in ranked if name in judged]
+found = {name: board.first_of(judged[name]["best"]) for name in by_eye}
 by_distance = sorted(by_eye, key=lambda name: found[name]["kernel"].value)
 print(f"By eye: {whose}.")
 for name in by_distance:
@@ -570,13 +567,11 @@ plots.show(figure, alt="The generators ranked by eye on the left and by distance
 # %% tags=["nbval-ignore-output"]
 from IPython.display import Markdown, display
 
-from gan_helpers.course.authoring import gallery
-
-display(Markdown(gallery.leaderboard()[1]))
+display(Markdown(board.leaderboard()[1]))
 
 # %% [markdown]
 # Their first twenty images of seed 0, in the order of the tables (`dcgan-celeba` and `dcgan-faces` had twice the time of the
-# others, `residual-cifar10` a GPU):
+# others, `best-cifar10` a GPU):
 #
 # ![A row of twenty generated images for each generator of the course, in the order of the table](../images/gallery.webp)
 #
@@ -617,7 +612,9 @@ class Typo(Callback):
             trainer.g_optimizer.param_groups[0]["lr"] *= 20
 
 
-recipe = recipes.get("first-minute").but(steps=here.pick(cpu=900, gpu=900, test=20), decay=0)
+recipe = recipes.get("first-minute").but(
+    g_width=32, d_width=32, batch_size=64, decay=0, steps=here.pick(cpu=900, gpu=900, test=20)
+)
 run = runs.new_folder("collapse")
 judge = Judge("faces", network="faces-net", n=here.pick(cpu=500, gpu=500, test=50), image_size=recipe.image_size)
 trainer = runs.train(recipe, train, run, judge=judge, callbacks=[Typo()], score_every=here.pick(cpu=50, gpu=50, test=10))

@@ -44,7 +44,7 @@ here = setup_notebook()
 # |---|---|---|---|---|
 # | one GAN a class | (each G knows one class) | one a class, too | `labels="pairs"` | `class-cifar10` |
 # | **auxiliary classifier**, real only | no | also names the class of real images | `labels="real"` | `aux-cifar10` |
-# | auxiliary classifier, AC-GAN | yes | also names the class of real and generated images | `labels="acgan"` | `acgan-cifar10`, `best-cifar10` |
+# | auxiliary classifier, AC-GAN | yes | also names the class of real and generated images | `labels="acgan"` | `acgan-cifar10`, `small-cifar10` |
 # | conditional D | yes | is told y: "is this a real *shirt*?" | `labels="conditional"` | `sagan-cifar10` |
 #
 # We use four classes of Fashion-MNIST, three of which are easily confused, at 16×16: small enough to train all four ways
@@ -235,7 +235,7 @@ print("The best logit is a projection, exactly.")
 from gan_helpers import recipes
 from gan_helpers.models import build_discriminator, build_generator, count_parameters
 
-base = recipes.get("best-cifar10").but(
+base = recipes.get("small-cifar10").but(
     name="four-clothes", data="fashion", num_classes=4, image_size=16, channels=1, flip=False, augment="", latent_dim=64,
     real_target=1, batch_size=64, g_width=16, d_width=16, g_lr=1e-3, d_lr=1e-3, ema=0.99,
     steps=here.pick(cpu=1000, gpu=1000, test=4),
@@ -504,7 +504,7 @@ from gan_helpers import generators
 
 GALLERY = {
     "class-cifar10": "a pair a class", "acgan-cifar10": "class head, AC-GAN", "sagan-cifar10": "conditional",
-    "best-cifar10": "class head, AC-GAN",
+    "small-cifar10": "class head, AC-GAN", "best-cifar10": "conditional",
 }  # fmt: skip
 for name, instead in GALLERY.items():
     if name in generators.shipped():
@@ -533,7 +533,7 @@ for name, instead in GALLERY.items():
 # maps, and in D, too, the class was scaled down.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**
 # A class head asks D outright, and the projection of section 3 multiplies class and features; both of these listen.
 #
-# On the command line: `python -m gan_helpers sample best-cifar10 --class cat --n 64 --out cats.png`; and `explore("best-cifar10")` from
+# On the command line: `python -m gan_helpers sample best-cifar10 --class ship --n 64 --out ships.png`; and `explore("best-cifar10")` from
 # `gan_helpers.widgets` has the slide of section 6 for any two classes.
 #
 # ## 9. Exercises
