@@ -82,7 +82,7 @@ notebooks: .venv/installed-test
 	$(BIN)/python -m gan_helpers.course.authoring.workshop run
 
 images: .venv/installed
-	$(BIN)/python -m gan_helpers.course.authoring.gallery stills dcgan-celeba dcgan-faces best-cifar10
+	$(BIN)/python -m gan_helpers.course.authoring.gallery stills best-celeba dcgan-faces best-cifar10
 
 generators: .venv/installed
 	$(BIN)/python -m gan_helpers.course.authoring.gallery train $(if $(DATA),--data $(DATA))

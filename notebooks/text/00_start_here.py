@@ -97,8 +97,8 @@ plots.show(
 )
 
 # %% [markdown]
-# (d): rough and mottled, but faces, and they differ in skin, hair and glasses. (If yours are blobs, your computer made fewer
-# steps in its minute than ours, which made some 750.) Whether any of this was copied is a question for notebooks 05 and 08. The run folder keeps everything: the grid, the
+# (d): rough at the edges, but faces, and they differ in skin, hair and glasses. (If yours are blobs, your computer made fewer
+# steps in its minute than ours, which made some 2,500.) Whether any of this was copied is a question for notebooks 05 and 08. The run folder keeps everything: the grid, the
 # curves, an animation, the weights.
 
 # %%

@@ -803,8 +803,8 @@ for momentum in (0.01, 0.1, 0.99):
 # ## 8. The gallery, blind
 # Every published recipe trained for 20 minutes on two cores (the ten pairs of classDCGAN for 60 together), at full, half or quarter
 # width: the largest that makes 3,000 steps in that time, or else the quarter. Of each run the generator with the lowest
-# distance seen on the way is kept; its card says at which step. Here are those for MNIST (`conv-mnist` had an hour of one core; `genzoo-mnist`
-# was trained on Fashion-MNIST instead), then those for CelebA (`dcgan-celeba`, that of notebook 02, had 42 minutes):
+# distance seen on the way is kept; its card says at which step. Here is one for MNIST (`conv-mnist`, which had an hour of one core), then those
+# for CelebA (`dcgan-celeba`, that of notebook 02, had 42 minutes of two cores, and our own `best-celeba` 45 of one):
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import Markdown, display

@@ -78,7 +78,8 @@ def on_noise(recipe: Recipe, device: str = "auto") -> Trainer:
 def images_per_second(recipe: Recipe, device: str = "auto", seconds: float = 3.0) -> float:
     """Of the training step on this machine, without all else that a run does; on noise, so it needs no data."""
     trainer = on_noise(recipe.but(steps=10**6), device)
-    trainer.train_step(), trainer.train_step().tolist()  # the device has finished before the clock starts
+    trainer.train_step()
+    trainer.train_step().tolist()  # the device has finished before the clock starts
     began, first = time.perf_counter(), trainer.step
     while time.perf_counter() - began < seconds:
         row = trainer.train_step()
