@@ -124,6 +124,8 @@ def drawn(curve: dict) -> Image.Image:
     figure = Figure(figsize=(6.4, 2.2), dpi=100, layout="constrained")
     axes = figure.subplots()
     plots.draw_scores(axes, curve["scores"], curve["judge"])
+    axes.set(xlabel="step")
+    axes.legend(loc="upper right")
     return plots.rendered(figure).convert("RGB")
 
 
