@@ -39,6 +39,21 @@ def carry(x: Tensor, device: torch.device) -> Tensor:
 
 
 @contextmanager
+def full_precision():
+    """Inside, convolutions on CUDA compute in float32, where PyTorch's default rounds their inputs to 10 bits (TF32).
+
+    Training does not mind those 10 bits. A measuring network does: its features would be wrong by a thousandth, and
+    differ between a CPU and a GPU.
+    """
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+@contextmanager
 def seeded(device: torch.device, seed: int):
     """Inside, torch's global generators start from `seed`; afterwards they are as they were.
 

@@ -24,7 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from . import console, data, environment, memory
 from .classifier import Classifier, load_classifier, memory_format, shipped
-from .devices import pick_device
+from .devices import full_precision, pick_device
 from .errors import CourseError, nearest
 from .tensors import fill, read_tensors, save_tensors
 
@@ -84,7 +84,8 @@ class Network:
             if self.device.type != "mps":  # PyTorch's resize with antialiasing came to Apple's GPUs late
                 part = part.to(self.device)
             x = self.prepare(part).to(self.device, memory_format=memory_format(self.device))
-            found.append([result.cpu() for result in self.look(x)])
+            with full_precision():
+                found.append([result.cpu() for result in self.look(x)])
         seen, logits = zip(*found, strict=True)
         return torch.cat(seen), torch.cat(logits)
 

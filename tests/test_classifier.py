@@ -66,7 +66,8 @@ def test_training_a_network_leaves_the_global_generator_alone(tmp_path):
         classifier.train_classifier(images, images, tmp_path / f"{name}.safetensors", image_size=32, epochs=1)
     assert torch.rand(1) == expected
     one, two = (classifier.load_classifier(tmp_path / f"{name}.safetensors").state_dict() for name in ("one", "two"))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    off = max((one[name] - two[name]).abs().max() for name in one)
+    assert off == 0 or (torch.cuda.is_available() and off < 1e-3)  # a GPU adds up in an order of its own
 
 
 def test_a_text_that_is_no_card_is_not_written_over(away, capsys):

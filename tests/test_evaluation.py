@@ -316,7 +316,7 @@ def test_a_run_is_scored_and_keeps_its_best(tmp_path):
     values = iter([3.0, 1.0, 2.0])
 
     def judge(generator):
-        judge.seen.append(next(iter(generator.parameters())).clone())
+        judge.seen.append(next(iter(generator.parameters())).cpu().clone())
         return next(values)
 
     judge.name, judge.seen = "FD(test)", []
@@ -326,7 +326,7 @@ def test_a_run_is_scored_and_keeps_its_best(tmp_path):
     assert rows == [["step", "FD(test)"], ["2", "3.0"], ["4", "1.0"], ["6", "2.0"]]
     best = generators.load_generator(folder / "best.safetensors")
     assert torch.equal(next(iter(best.parameters())), judge.seen[1])
-    assert not torch.equal(judge.seen[1], next(iter(trainer.ema.parameters())))
+    assert not torch.equal(judge.seen[1], next(iter(trainer.ema.parameters())).cpu())
     exported = generators.export_generator(folder / "best.safetensors", tmp_path / "best.safetensors")
     (tmp_path / "notes.md").write_text("mine")
     with pytest.raises(CourseError, match="notes.md is there and no card"):

@@ -1,5 +1,6 @@
 """Networks that make features: the shipped ones, and Inception against the packages that made it the standard."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -254,6 +255,19 @@ def test_a_gpu_gives_the_same_features_and_trains_a_network(tmp_path):
     train, held_out = (data.load("fashion", split=split) for split in ("train", "held-out"))
     right = classifier.train_classifier(train, held_out, tmp_path / "x.safetensors", epochs=1, device="cuda")
     assert right["class"] > 0.5 and "on cuda" in (tmp_path / "x.md").read_text()
+
+
+def test_features_are_computed_in_full_precision(tiny, monkeypatch):
+    network, seen = features.load(tiny[0]), []
+    look = network.look
+
+    def spy(x):
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return look(x)
+
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    dataclasses.replace(network, look=spy)(np.zeros((3, 3, 32, 32), np.uint8))
+    assert seen == [False] and torch.backends.cudnn.allow_tf32
 
 
 def test_an_unknown_device_is_refused():

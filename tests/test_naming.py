@@ -1,4 +1,4 @@
-"""The naming test: numbered sheets, a key that fits them, and a score that counts agreement."""
+"""The tests by eye, naming and pairs: numbered sheets, a key that fits them, and a score that counts agreement."""
 
 import json
 import sys
@@ -64,3 +64,34 @@ def test_the_interval_is_that_of_a_mean_over_images(naming):
     low, high = naming.interval(named)
     error = np.sqrt((named.mean(1) * (1 - named.mean(1))).sum() / 20) / 6  # of the mean, exactly
     assert (high - low) / 2 == pytest.approx(1.96 * error, rel=0.1) and low < named.mean() < high
+
+
+def test_pairs_of_faces(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("GAN_HELPERS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import face_pairs
+
+    monkeypatch.setattr(face_pairs, "RESULTS", tmp_path)
+    photos = tmp_path / "photos"
+    for split, count in (("train", 1), ("test", 45)):  # pure blue, which no generator draws
+        (photos / split).mkdir(parents=True)
+        for k in range(count):
+            Image.new("RGB", (64, 64), (0, 0, 200 + k)).save(photos / split / f"{k:02}.png")
+    face_pairs.sheets(str(photos), "dcgan-faces", tmp_path)
+    pairs = json.loads((tmp_path / "key.json").read_text())["pairs"]
+    assert [pair["seed"] for pair in pairs.values()] == [*range(40)]
+    assert sum(pair["generated"] == "left" for pair in pairs.values()) == 20
+    for number, pair in pairs.items():
+        place = (int(number) - 1) % 10
+        with Image.open(tmp_path / f"sheet-{(int(number) - 1) // 10 + 1}.png") as page:
+            left, top = place % 2 * 424 + 10, place // 2 * 232 + 30
+            blue = [page.getpixel((left + side * 198 + 96, top + 96))[:2] == (0, 0) for side in range(2)]
+        assert blue == [pair["generated"] == "right", pair["generated"] == "left"]
+    for who, sure in enumerate((40, 40, 10)):  # two know, one knows a quarter and says the wrong side of the others
+        told = {n: p["generated"] if int(n) <= sure else {"left": "right", "right": "left"}[p["generated"]]
+                for n, p in pairs.items()}  # fmt: skip
+        (tmp_path / f"answers-{who}.json").write_text(json.dumps(told))
+    face_pairs.score(tmp_path)
+    shown = capsys.readouterr().out
+    assert "1.00, 1.00, 0.25" in shown and "mean: 0.75," in shown and "by most readers: 1.00" in shown
+    sys.modules.pop("face_pairs")

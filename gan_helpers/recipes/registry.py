@@ -51,7 +51,7 @@ RECIPES = {recipe.name: recipe for recipe in (
     _dcgan.but(
         name="dcgan-faces", about="DCGAN made to stand flat colours, on the embedded cartoon faces, 64x64",
         data="faces", g_width=48, d_width=32, net={"d_norm": "spectral"}, loss="hinge", augment="brightness",
-        instance_noise=0.3, batch_size=64, g_lr=4e-4, d_lr=4e-4, beta2=0.99, ema=0.998, decay=0.4, steps=3000,
+        batch_size=32, g_lr=4e-4, d_lr=8e-4, beta2=0.99, ema=0.998, decay=0.5, steps=20_000,
     ),
     _dcgan.but(name="conv-celeba", about="convDCGAN on CelebA, 64x64: soft targets, LeakyReLU .1", **_conv),
     _dcgan.but(
@@ -96,9 +96,15 @@ RECIPES = {recipe.name: recipe for recipe in (
         name="best-cifar10-uncond", labels="",
         about="Our best without labels: residual nets, spectral normalisation and hinge, CIFAR-10",
     ),
+    _best.but(
+        name="best-celeba", labels="",
+        about="Our best for faces: residual nets, spectral normalisation and hinge, CelebA, 64x64",
+        data="celeba", image_size=64, g_width=48, d_width=48, batch_size=64, steps=15_000,
+    ),
     _small.but(
-        name="best-celeba", about="Our best for faces: small nets, small batches, hinge and translation, CelebA, 64x64",
-        data="celeba", image_size=64, labels="", loss="hinge", augment="translation", steps=24_000,
+        name="small-celeba", labels="",
+        about="Our own for faces on two CPU cores: small nets, small batches, hinge and translation, CelebA, 64x64",
+        data="celeba", image_size=64, loss="hinge", augment="translation", steps=12_000,
     ),
 )}
 # fmt: on

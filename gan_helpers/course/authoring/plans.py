@@ -39,21 +39,28 @@ def narrow(g_width: int, d_width: int, **changes) -> dict:
 PLANS = {  # for two CPU cores
     "best-cifar10": Plan(40_000, narrow(64, 64, batch_size=64)),
     "best-cifar10-uncond": Plan(20_000, narrow(64, 64, batch_size=64)),
-    "best-celeba": Plan(24_000),
+    "best-celeba": Plan(10_000, narrow(32, 32)),
+    "small-celeba": Plan(12_000),
     "small-cifar10": Plan(19_540),
-    "aux-cifar10": Plan(4500, narrow(16, 32)),
-    "acgan-cifar10": Plan(4350, narrow(16, 32)),
-    "lin-cifar10": Plan(6220, narrow(32, 32)),
-    "sagan-cifar10": Plan(3290, narrow(16, 16)),
-    "genzoo-cifar10": Plan(4070, narrow(32, 32)),
-    "dcgan-fid-cifar10": Plan(3440, narrow(32, 32)),
-    "conv-cifar10": Plan(2060, narrow(32, 32)),
-    "class-cifar10": Plan(23_030, narrow(16, 16)),
+    "dcgan-faces": Plan(20_000),
+    "aux-cifar10": Plan(17_600, narrow(16, 32)),
+    "acgan-cifar10": Plan(17_600, narrow(16, 32)),
+    "lin-cifar10": Plan(24_000, narrow(32, 32)),
+    "sagan-cifar10": Plan(8000, narrow(16, 16)),
+    "genzoo-cifar10": Plan(15_000, narrow(32, 32)),
+    "dcgan-fid-cifar10": Plan(15_000, narrow(32, 32)),
+    "conv-cifar10": Plan(15_000, narrow(32, 32)),
+    "class-cifar10": Plan(22_500, narrow(12, 16)),
     "conv-mnist": Plan(9380, narrow(64, 16)),
-    "genzoo-mnist": Plan(24_200),
-    "conv-celeba": Plan(5760, narrow(16, 16)),
+    "genzoo-mnist": Plan(24_200, narrow(32, 32)),
+    "conv-celeba": Plan(12_000, narrow(16, 16)),
 }
-RUN_ON_A_GPU = {"best-cifar10": "5.8 minutes of an H200 that it shared: 15,397 steps"}  # what of `--gpu` was run here
+RUN_ON_A_GPU = {  # what of `--gpu` was run here
+    "best-cifar10": "5.8 minutes of an H200 that it shared: 15,397 steps",
+    "best-cifar10-uncond": "at width 96, 11.3 minutes of an H200 that it shared: 19,400 steps",
+    "best-celeba": "10.3 minutes of an H200 that it shared: 14,915 steps",
+    "dcgan-faces": "6.7 minutes of an H200 that it shared",
+}
 SIZES = {"cifar10": 50_000, "mnist": 30_000, "celeba": 162_770, "faces": 9000}  # training images
 
 
