@@ -122,6 +122,74 @@ class Score(Protocol):
         return self - other < 0
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """How far two scores lie apart, and whether that is more than the images drawn by lot explain.
+
+    Attributes:
+        first, second: what was scored.   name: of the metric.
+        difference: first - second.   low, high: its 95 % interval.   lower: whether lower is better.
+    """
+
+    first: str
+    second: str
+    name: str
+    difference: float
+    low: float
+    high: float
+    lower: bool
+
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        told = f"{self.name} differs by {self.difference:.3g} ({self.low:.3g} to {self.high:.3g})"
+        if not self.sure:
+            return f"{self.first} and {self.second}: no difference seen; {told}."
+        better, worse = (self.first, self.second) if (self.difference < 0) == self.lower else (self.second, self.first)
+        return f"{better} is better than {worse}: {told}. That is of one run each: another training may turn it round."
+
+
+def compare(a: Score, b: Score) -> Comparison:
+    """The difference of two scores with its 95 % interval, and a verdict in words (`str()` of what it returns).
+
+    The interval tells what fresh images of the same two generators would change. What other training runs of the same
+    recipes would change is not in it, and is usually more.
+
+    Raises:
+        CourseError: they were not measured alike, or are single draws of a metric without an error of its own.
+    """
+    difference, half = a - b, half_interval(a, b)
+    return Comparison(a.subject, b.subject, a.name, difference, difference - half, difference + half,
+                      METRICS[a.metric].lower)  # fmt: skip
+
+
+def half_interval(*scores: Score) -> float:
+    """Half the 95 % interval of a score, or of the difference of two, from the spread over fresh draws.
+
+    Of a single draw the metric's own error stands in for it. Student's t has the degrees of freedom of the score with
+    the fewest draws, which makes the interval rather too wide than too narrow.
+
+    Raises:
+        CourseError: a single draw, and no error.
+    """
+    variance, freedom = 0.0, math.inf
+    for score in scores:
+        if score.spread is None and score.error is None:
+            raise CourseError(f"{score.name} of a single draw has no interval: measure it with draws of 2 or more.")
+        variance += score.error**2 if score.spread is None else score.spread**2 / score.draws
+        freedom = freedom if score.spread is None else min(freedom, score.draws - 1)
+    return math.sqrt(variance) * student_t(freedom)
+
+
+def student_t(freedom: float) -> float:
+    """The 97.5 % quantile of Student's t: 12.7 for 1 degree of freedom, 1.96 for infinitely many."""
+    few = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+    return few[int(freedom) - 1] if freedom < 10 else 1.96 + 2.5 / freedom  # 2.21 for 10, where it is 2.23
+
+
 def table(scores: dict[str, Score]) -> str:
     """The scores as lines of text: one for each metric, then the protocol that they share."""
     lines = [f"{'':<22}{'value':>10}{'spread':>10}{'error':>10}{'real images':>14}   better"]

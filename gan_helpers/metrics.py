@@ -32,7 +32,7 @@ def as_features(x: Features, least: int = 2) -> Tensor:
     x = torch.as_tensor(x).detach().cpu()
     x = x if x.is_floating_point() else x.double()
     if x.ndim != 2 or len(x) < least:
-        raise CourseError(f"Features must be (N, D) with N at least {least}; got shape {tuple(x.shape)}.")
+        raise CourseError(f"Features must be (N, D) with N at least {least:,}; got shape {tuple(x.shape)}.")
     if not x.isfinite().all():
         raise CourseError("Some features are not finite numbers.")
     return x
@@ -52,21 +52,25 @@ class Moments:
         if features is not None:
             self.add(features)
 
-    def add(self, features: Features) -> Moments:
-        """Count in a batch (n, D). Chan, Golub & LeVeque 1979.
+    def add(self, features: Features | Moments) -> Moments:
+        """Count in a batch (n, D), or what another `Moments` has counted. Chan, Golub & LeVeque 1979.
 
         Raises:
             CourseError: of another width than the ones before.
         """
-        x = as_features(features, least=1).double()
+        if isinstance(features, Moments):
+            n, mean, scatter = features.n, features.mean, features.scatter
+        else:
+            x = as_features(features, least=1).double()
+            n, mean = len(x), x.mean(0)
+            x = x - mean
+            scatter = torch.from_numpy(np.dot(x.T.numpy(), x.numpy()))  # (D, D); NumPy computes one half only
         if self.n == 0:
-            self.mean, self.scatter = torch.zeros(x.shape[1]).double(), torch.zeros(x.shape[1], x.shape[1]).double()
-        same_width(self.mean, x)
-        own, total = x.mean(0), self.n + len(x)
-        x, step = x - own, own - self.mean
-        self.scatter += torch.from_numpy(np.dot(x.T.numpy(), x.numpy()))  # (D, D); NumPy computes one half only
-        self.scatter += torch.outer(step, step) * (self.n * len(x) / total)
-        self.mean, self.n = self.mean + step * (len(x) / total), total
+            self.mean, self.scatter = torch.zeros_like(mean), torch.zeros_like(scatter)
+        same_width(self.mean, mean)
+        step, total = mean - self.mean, self.n + n
+        self.scatter += scatter + torch.outer(step, step) * (self.n * n / total)
+        self.mean, self.n = self.mean + step * (n / total), total
         self.__dict__.pop("root", None)  # it was of the sums before
         return self
 
@@ -151,6 +155,48 @@ def trace_of_root(a: Moments, b: Moments, traces: float) -> float:
         if (floor / values.clamp_min(floor).sqrt()).sum() < 1e-7 * traces:
             return values.clamp_min(0).sqrt().sum().item()
     return torch.linalg.svdvals(a.root.T @ b.root).sum().item()
+
+
+def frechet_infinite(fake: Features, real: Features | Moments, groups: int = 10) -> Estimate:
+    """The Fréchet distance as it would be of infinitely many images, with its standard error.
+
+    Of N images the distance comes out too large, by nearly c/N. The jackknife (Quenouille 1956, Tukey 1958) takes this
+    away: leave out one of g groups of images at a time and see by how much the distance grows. From whole to whole less
+    a group, 1/N grows by 1/(g - 1) of itself, so g - 1 times the mean growth is the bias. How much the g distances
+    scatter tells the error. Chong & Forsyth 2020, arXiv:1911.07023, fit a line over 1/N to the same end.
+
+    Args:
+        fake, real: features (N, D). Where `real` is `Moments`, the reference stays as it is, and only the fakes become
+            infinitely many.
+        groups: g.
+
+    Raises:
+        CourseError: fewer images than four times the features, where more than the term in 1/N counts.
+    """
+    sides = [as_features(side).double() for side in ([fake] if isinstance(real, Moments) else [fake, real])]
+    for side in sides:
+        n, width = side.shape
+        if n < 4 * width:
+            raise CourseError(
+                f"What infinitely many images would give can be told from {4 * width:,} or more, four times the "
+                f"network's features; here are {n:,}."
+            )
+    wholes = [moments(side) for side in (fake, real)]
+    distance = frechet_distance(*wholes)
+    value, variance = distance, 0.0
+    for side, features in enumerate(sides):
+        parts = [Moments(features[k::groups]) for k in range(groups)]
+        less = []  # the distance without each group
+        for left_out in range(groups):
+            rest = Moments()
+            for k, part in enumerate(parts):
+                if k != left_out:
+                    rest.add(part)
+            less.append(frechet_distance(rest, wholes[1 - side]))
+        less = torch.tensor(less).double()  # (g,)
+        value -= (groups - 1) * (less.mean().item() - distance)
+        variance += (groups - 1) * less.var(correction=0).item()
+    return Estimate(value, math.sqrt(variance))
 
 
 # --- distances of all pairs: KID, precision and recall --------------------------------------------------------------
@@ -405,6 +451,11 @@ METRICS = {
         "Fréchet distance of the Gaussians with the two sets' means and covariances",
         lambda c: Estimate(frechet_distance(c.fake, c.real)),
         ("FID", "FD"), lower=True, of_covariances=True,
+    ),
+    "infinite": Metric(
+        "Fréchet distance of infinitely many fakes from these real images",
+        lambda c: frechet_infinite(c.fake, moments(c.real)),
+        ("FID of infinite fakes", "FD of infinite fakes"), lower=True, default=False, of_covariances=True, any_n=True,
     ),
     "kernel": Metric(
         "kernel distance (MMD²), which few images do not bias", lambda c: kid(c.pairs), ("KID", "KD"), lower=True,

@@ -51,7 +51,7 @@ RECIPES = {recipe.name: recipe for recipe in (
     _dcgan.but(
         name="dcgan-faces", about="DCGAN made to stand flat colours, on the embedded cartoon faces, 64x64",
         data="faces", g_width=48, d_width=32, net={"d_norm": "spectral"}, loss="hinge", augment="brightness",
-        batch_size=32, g_lr=4e-4, d_lr=8e-4, beta2=0.99, ema=0.998, decay=0.5, steps=20_000,
+        instance_noise=0.3, batch_size=64, g_lr=4e-4, d_lr=4e-4, beta2=0.99, ema=0.998, decay=0.4, steps=12_000,
     ),
     _dcgan.but(name="conv-celeba", about="convDCGAN on CelebA, 64x64: soft targets, LeakyReLU .1", **_conv),
     _dcgan.but(

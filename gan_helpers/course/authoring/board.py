@@ -10,13 +10,13 @@ from pathlib import Path
 from ... import evaluation, features, generators
 from ...environment import DATA
 from ...errors import CourseError
-from ...evaluation import Score
+from ...evaluation import Score, half_interval
 from ...files import save_text
 
 KEPT = DATA / "generators" / "leaderboard.json"
 PAGE = DATA / "generators" / "README.md"  # which shows it
 MARKS = "<!-- leaderboard -->", "<!-- end of leaderboard -->"
-DRAWS, T = 5, 2.776  # fresh sets of images; Student's t for the 95 % interval of their mean, 4 degrees of freedom
+DRAWS = 5  # fresh sets of images
 SETS = {
     "cifar10": "CIFAR-10",
     "mnist": "MNIST",
@@ -99,12 +99,7 @@ def kind_of(name: str) -> str:
 
 def interval(score: Score, scale: float = 1.0, digits: int = 1) -> str:
     """The mean over draws, and half its 95 % interval, times `scale`."""
-    return f"{scale * score.value:.{digits}f} ± {scale * half(score):.{digits}f}"
-
-
-def half(score: Score) -> float:
-    """Half the 95 % interval of the mean over draws."""
-    return T * (score.spread or 0) / score.draws**0.5
+    return f"{scale * score.value:.{digits}f} ± {scale * half_interval(score):.{digits}f}"
 
 
 def places(scores: Sequence[Score]) -> list[int]:
@@ -112,7 +107,7 @@ def places(scores: Sequence[Score]) -> list[int]:
     found: list[int] = []
     for k, score in enumerate(scores):
         first = scores[found[-1] - 1] if found else None
-        tied = first is not None and score.value - first.value <= (half(score) ** 2 + half(first) ** 2) ** 0.5
+        tied = first is not None and score.value - first.value <= half_interval(score, first)
         found.append(found[-1] if tied else k + 1)
     return found
 

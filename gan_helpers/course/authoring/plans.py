@@ -42,7 +42,7 @@ PLANS = {  # for two CPU cores
     "best-celeba": Plan(10_000, narrow(32, 32)),
     "small-celeba": Plan(12_000),
     "small-cifar10": Plan(19_540),
-    "dcgan-faces": Plan(20_000),
+    "dcgan-faces": Plan(12_000),
     "aux-cifar10": Plan(17_600, narrow(16, 32)),
     "acgan-cifar10": Plan(17_600, narrow(16, 32)),
     "lin-cifar10": Plan(24_000, narrow(32, 32)),
@@ -59,7 +59,7 @@ RUN_ON_A_GPU = {  # what of `--gpu` was run here
     "best-cifar10": "5.8 minutes of an H200 that it shared: 15,397 steps",
     "best-cifar10-uncond": "at width 96, 11.3 minutes of an H200 that it shared: 19,400 steps",
     "best-celeba": "10.3 minutes of an H200 that it shared: 14,915 steps",
-    "dcgan-faces": "6.7 minutes of an H200 that it shared",
+    "dcgan-faces": "5.6 minutes of an H200 that it shared",
 }
 SIZES = {"cifar10": 50_000, "mnist": 30_000, "celeba": 162_770, "faces": 9000}  # training images
 
