@@ -414,7 +414,7 @@ def evaluate(
     reference = Reference(images, image_size, channels, network, "report", **options)
     enough(reference.real)
     n = how_many(n, len(reference.real), len(source) if isinstance(source, np.ndarray) else math.inf)
-    metrics = which_metrics(metrics, min(n, len(reference.real)), reference.network, features.own_of(images, channels))
+    metrics = which_metrics(metrics, n, len(reference.real), reference.network, features.own_of(images, channels))
     shares = None
     if labels == "data":
         subject, shares = f"{subject}, classes in the data's shares", reference.shares(source)
@@ -429,7 +429,12 @@ def evaluate(
 
     floor = measured(train[:n], train_logits[:n], None) if len(train) >= n else {}
     seeds = range(1 if isinstance(source, np.ndarray) else draws)
-    found = [measured(*reference.fakes(draw(source, n, seed, shares), progress), train) for seed in seeds]
+    found = []
+    for seed in seeds:
+        fakes = draw(source, n, seed, shares)
+        if (fakes == fakes[0]).all():
+            say_once(f"All {n:,} images of {subject} are the same: its scores say little else.")
+        found.append(measured(*reference.fakes(fakes, progress), train))
     protocol = reference.protocol(subject, n, len(found))
     return {name: Score.of(protocol, name, [each[name] for each in found], floor.get(name)) for name in metrics}
 
@@ -448,20 +453,22 @@ def how_many(n: int | None, real: int, fakes: int | float) -> int:
     return n
 
 
-def which_metrics(wanted: tuple[str, ...] | None, n: int, network: features.Network, smaller: str) -> tuple[str, ...]:
-    """The metrics that are wanted; for None those by default, less what n images on the scarcer side are too few for.
+def which_metrics(
+    wanted: tuple[str, ...] | None, n: int, real: int, network: features.Network, smaller: str
+) -> tuple[str, ...]:
+    """The metrics that are wanted; for None those by default, less what n fakes or the real images are too few for.
 
     Raises:
         CourseError: one that is wanted is of covariances, which are mostly noise of so few images. The message names a
             `smaller` network.
     """
-    least = 2 * network.width
-    few = [name for name, metric in METRICS.items() if metric.of_covariances and n < least]
+    needs = {name: metric.fakes_a_feature * network.width for name, metric in METRICS.items() if metric.fakes_a_feature}
+    few = [name for name, fakes in needs.items() if n < fakes or real < 2 * network.width]
     if refused := [name for name in wanted or () if name in few]:
         other = f", or a network with fewer features such as {smaller}" if network.slow else ""
         raise CourseError(
-            f"The metric {refused[0]} through {network.name} needs at least {least:,} images on both sides, twice its "
-            f"features; here are {n:,}. Take the kernel distance{other}."
+            f"The metric {refused[0]} through {network.name} needs at least {needs[refused[0]]:,} images to score and "
+            f"{2 * network.width:,} real ones; here are {n:,} and {real:,}. Take the kernel distance{other}."
         )
     return wanted or tuple(name for name, metric in METRICS.items() if metric.default and name not in few)
 

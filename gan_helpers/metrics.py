@@ -442,7 +442,7 @@ class Metric:
     names: tuple[str, str] | None = None  # with Inception's features, and with others; None for its key
     lower: bool = False  # whether lower is better
     default: bool = True  # whether it is computed where nobody says which
-    of_covariances: bool = False  # whether it needs at least twice as many images as features
+    fakes_a_feature: int = 0  # how many fakes it needs for each feature; then it needs two real images for each, too
     any_n: bool = False  # whether the number of images leaves its expected value as it is
 
 
@@ -450,12 +450,12 @@ METRICS = {
     "frechet": Metric(
         "Fréchet distance of the Gaussians with the two sets' means and covariances",
         lambda c: Estimate(frechet_distance(c.fake, c.real)),
-        ("FID", "FD"), lower=True, of_covariances=True,
+        ("FID", "FD"), lower=True, fakes_a_feature=2,
     ),
     "infinite": Metric(
         "Fréchet distance of infinitely many fakes from these real images",
         lambda c: frechet_infinite(c.fake, moments(c.real)),
-        ("FID of infinite fakes", "FD of infinite fakes"), lower=True, default=False, of_covariances=True, any_n=True,
+        ("FID of infinite fakes", "FD of infinite fakes"), lower=True, default=False, fakes_a_feature=4, any_n=True,
     ),
     "kernel": Metric(
         "kernel distance (MMD²), which few images do not bias", lambda c: kid(c.pairs), ("KID", "KD"), lower=True,

@@ -164,6 +164,13 @@ def test_scores_know_noise_and_copies_and_come_with_a_floor(files):
     assert first.draws == 1 and first.spread is None and first.n == 400 and "1,000 images" in first.reference
 
 
+def test_fakes_that_are_all_the_same_are_told(tmp_path, capsys):
+    np.save(tmp_path / "grey.npy", np.full((60, 64, 64, 3), 127, np.uint8))
+    assert main(["evaluate", str(tmp_path / "grey.npy"), "--data", "faces", "--features", "faces-net"]) == 0
+    shown = capsys.readouterr()
+    assert "All 60 images of grey.npy are the same" in shown.err + shown.out and "KD(faces-net)" in shown.out
+
+
 def test_a_generator_is_scored_on_fresh_draws():
     scores = evaluation.evaluate("dcgan-faces", "faces", n=400, network="faces-net", draws=2, progress=False)
     assert list(scores) == [name for name, metric in METRICS.items() if metric.default]

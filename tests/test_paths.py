@@ -55,7 +55,7 @@ def test_a_broken_fake_is_left_out_on_request(away, capsys):
     file.write_bytes(file.read_bytes()[:300])
     command = ["evaluate", "fakes", "--data", "real", "--features", "cifar10-net", "--metrics", "kernel", "--n", "10"]
     assert main(command) == 1 and "--skip-broken" in capsys.readouterr().err
-    assert main([*command, "--skip-broken"]) == 0 and "1 broken images left out of fakes" in capsys.readouterr().out
+    assert main([*command, "--skip-broken"]) == 0 and "1 broken image left out of fakes" in capsys.readouterr().out
 
 
 def test_a_name_goes_before_a_folder_that_is_called_so(away, capsys):

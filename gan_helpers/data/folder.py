@@ -170,7 +170,7 @@ def notes_of(title: str, table: dict[str, np.ndarray], layout: Layout) -> Iterat
     if (white := table.get("white_C", 65535)) < 65535:
         yield f"No 16-bit colour of {title} exceeds {white:g}: they come out nearly black. Save them with 8 bits."
     if broken := len(table["broken"]):
-        yield f"{broken:,} broken images left out of {title}."
+        yield f"{broken:,} broken image{'s' if broken > 1 else ''} left out of {title}."
     if layout.labels is not None and layout.roles is None:
         kept = (table["ranks"] >= splits.HELD_OUT) & (table["roles"] == "train")
         if small := {*layout.labels[table["rows"][kept]]}:
