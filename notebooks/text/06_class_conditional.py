@@ -527,7 +527,7 @@ for name, instead in GALLERY.items():
 # %% [markdown]
 # Compare the two numbers of each net (a pixel has a range of 2). `sagan-cifar10` has a way in for the class, and hardly uses it: another class moves a pixel a hundred
 # times less than another z does. In G the class is one map of 129, once, at the bottom; in D it is laid beside the features of the image, once, before
-# a head of two layers, which must find out by itself that the two belong together. In 20 minutes they did not: we gave our run's D 200 real photos, each
+# a head of two layers, which must find out by itself that the two belong together. They did not. We gave the D of a shorter run 200 real photos, each
 # with every class. Another photo moves its logit by 8, another class by .04, and the right class raises it no more than a wrong one. What D does not check G does
 # not learn. (Our first translation was worse by a factor of forty: embeddings began at N(0, 0.02²), like all weights, some 200 times fainter than G's other
 # maps, and in D, too, the class was scaled down.) **A label must not only enter. It must be loud enough to be heard, and D must check it.**

@@ -128,7 +128,7 @@ print("four axes:             ", "".join(f"{n:5.1f}" for n in of_axes))
 print("four random directions:", "".join(f"{n:5.1f}" for n in of_random))
 
 # %% [markdown]
-# Two to six things change along an axis, two to four along four random directions. The axes are nothing special. What *is*
+# Two to four things change, along an axis as along a random direction. The axes are nothing special. What *is*
 # special are directions of G, and section 4 finds them. (Strictly: Adam, unlike the loss, treats each weight for itself,
 # so training could prefer axes a little. The counts show no sign of it.)
 #
@@ -241,7 +241,7 @@ plots.show(plots.grid(draw(rows), columns=7), alt="One face, seven steps along t
 print("answers that change per face at 3: ", *[f"{changes(V[k]):.1f}" for k in range(3)])
 
 # %% [markdown]
-# A dozen directions do most of the work; the last eighty are stretched 1.0 to 1.5 times. But "strongest" does not mean
+# A dozen directions do most of the work; the last eighty are stretched 1.0 to 1.7 times. But "strongest" does not mean
 # "one thing": these three move six to eight of 15 answers at a step of 3, more than an axis does. What z moves most is
 # hair, skin and style together.
 #
@@ -268,9 +268,8 @@ for name, found in (("h = Wz", sample @ W.T), ("after the first ReLU", first), (
 
 # %% [markdown]
 # The covariance of Wz is WWᵀ, whose eigenvectors are W's singular vectors, so the detour over samples finds the closed form
-# again. More surprising: the ReLU hardly changes that. One layer later the strongest is still the same (.99), but the second is
-# no longer the closed form's second (.07): a new one, or a later row of V; this table does not say. The explorer has both,
-# as *first layer* and *activations*.
+# again. More surprising: the ReLU hardly changes that. One layer later the strongest is still nearly the same (.98), and the
+# second begins to be another one (.86). The explorer has both, as *first layer* and *activations*.
 #
 # ## 5. A direction with a name
 # Now we want *glasses*. Generated images carry no labels. But we have a judge. Draw 1,500 faces, let it say how likely
@@ -332,11 +331,11 @@ def bars(pairs, title):
 
 
 picture = bars({"glasses + 2": (moved, plots.BLUE), "a random direction + 2": (by_chance, plots.ORANGE)}, "what moved")
-plots.show(picture, alt="Bars of the share of faces whose answer changed, for 15 questions. Under the glasses slider skin changes in nine of ten faces, more often than anything else, glasses included; a random step changes it in a third")
+plots.show(picture, alt="Bars of the share of faces whose answer changed, for 15 questions. Under the glasses slider skin changes in nearly nine of ten faces, more often than anything else, glasses included; a random step changes it in half of them")
 
 # %% [markdown]
-# (c). The slider does its job, and changes the skin in more than nine of ten faces, nearly three times as many as a random
-# step does. It is **entangled**. Look once more at the three rows of faces above: while the glasses come, the skin goes
+# (c). The slider does its job, and changes the skin in nearly nine of ten faces. A random step of the same length changes it in
+# about half. The slider is **entangled**. Look once more at the three rows of faces above: while the glasses come, the skin goes
 # from light to dark *and back*.
 
 # %%
@@ -351,8 +350,8 @@ for name, direction in names.items():
 # %% [markdown]
 # Where does it come from? The data have no such tie. G had to fold fifteen questions and more into 100 numbers; its loss
 # asks only for the right *distribution* of images, in which glasses and skin are indeed independent, and nothing makes it
-# keep them apart *along a line*. The cosines show what the glasses direction has in common with others: skin and smile most,
-# long hair nothing.
+# keep them apart *along a line*. The cosines show what the glasses direction has in common with others: something with
+# *darker skin*, a little with *beard*, nothing with *smile* and *long hair*.
 #
 # And look at the signs. By its cosine the slider should make faces *darker*; at +2 they are lighter. A slope is an average
 # tilt over all latents, not what happens to a face that moves two steps. This is a toy; but with photos of people the same
@@ -380,11 +379,11 @@ picture = bars({"glasses + 2": (moved, plots.BLUE), "without its company + 2": (
 plots.show(picture, alt="The same bars before and after the projection: some bars are lower, some higher than before, and skin is the highest in both")
 
 # %% [markdown]
-# Nothing of the four directions is left in the new one, and still the skin changes in as many faces as before. The mean drift
-# towards light skin is less than half of what it was, but fewer faces get their glasses, too; and while some questions move
-# less, others move more: hair, clothes, and the style most of all.
+# Nothing of the four directions is left in the new one, and still the skin changes in nearly as many faces as before. The mean
+# drift towards light skin has even grown. And while some questions move a little less, others move more: mouth, smile, clothes
+# and hair.
 #
-# Why so little? Directions and cosines are slopes, averaged over all faces. Each face goes its own way (the skin ran light,
+# Why does it not help? Directions and cosines are slopes, averaged over all faces. Each face goes its own way (the skin ran light,
 # dark, light again), and ups and downs that cancel in the mean are still there in every face. Projection is a cure of first
 # order. Exercise 2 lets you remove what you like; the meter tells what it was worth.
 
@@ -417,7 +416,7 @@ plots.show(plots.grid(draw(torch.cat([six, six + 2 * glasses, six + 2 * pure])),
 # %%
 psis = [0.25, 0.5, 0.7, 0.85, 1.0, 1.25]
 rows = torch.cat([latent.truncate(z[:5], psi) for psi in psis])
-plots.show(plots.grid(draw(rows), columns=5), alt="Six rows of the same five faces, the truncation growing from 0.25 above to 1.25 below: above blurred and alike, from 0.7 on clear and varied")
+plots.show(plots.grid(draw(rows), columns=5), alt="Six rows of the same five faces, the truncation growing from 0.25 above to 1.25 below: above grey and blurred, from 0.5 on clear, the colours stronger with each row")
 
 # %%
 base = latent.draw_z(500, 100, seed=12)
@@ -428,7 +427,7 @@ for column, style, colour, name in ((1, "o-", plots.BLUE, "precision"), (2, "s--
     axes.plot(psis, curve[:, column], style, color=colour, label=name)
 axes.set(xlabel="ψ", ylim=(0, 1), title="500 images for each ψ")
 axes.legend()
-plots.show(figure, alt="Precision over the truncation: near zero at 0.25, highest between 0.7 and 0.85, a little lower at 1, lower again at 1.25. Variety rises from zero to its full height at 1")
+plots.show(figure, alt="Precision over the truncation: a third at 0.25, highest between 0.7 and 0.85, a little lower at 1, lower again at 1.25. Variety rises from zero to its full height at 1")
 
 # %% [markdown]
 # (c), and the common belief (a) fails here. From 1 to 0.7 the faces become more ordinary: precision up, variety down; that
@@ -490,7 +489,7 @@ plots.show(plots.grid(torch.cat([fakes[:8], torch.from_numpy(found)]), columns=8
 
 # %% [markdown]
 # Smooth steps, and no more training images nearest than chance gives. The thief fails both tests. (The largest step of the
-# generator is half again its mean step; the thief stands still three frames in four, and then jumps.) A net, unlike this thief, is continuous, so
+# generator is two and a half times its mean step; the thief stands still three frames in four, and then jumps.) A net, unlike this thief, is continuous, so
 # one that remembers may pass the first test by blending its copies. And both tests are blind to a copy of a *part*: a jumper, a pair of glasses. A cartoon generator may well have learned those by heart, and should.
 #
 # ## 10. Arithmetic
@@ -527,9 +526,9 @@ result, plain = trial(3)
 plots.show(plots.grid(draw(torch.cat([plain[:8], result[:8]])), columns=8), alt="Above eight faces without glasses, below what arithmetic made of them: most wear glasses, and many are somebody else")
 
 # %% [markdown]
-# The mean of more examples is the better example: 67 % with single latents, 85 % with three, 99 % with ten. What they do
+# The mean of more examples is the better example: 52 % with single latents, 69 % with three, 91 % with ten. What they do
 # not share averages out, as the paper says. What the paper's picture does not show is the rest: more than half of the
-# other answers change too, not far from what two strangers differ by. "Woman with glasses", yes; *this* woman with
+# other answers change too, nearly as many as differ between two strangers. "Woman with glasses", yes; *this* woman with
 # glasses, no. The direction of section 5 is the same difference of means in another dress (for z from N(0, I) the slope of
 # least squares points along it), used at a smaller step.
 #
@@ -613,7 +612,7 @@ check("08.4", mix)
 # - N(0, I) has no preferred axes: G(Qz) is as good a generator, with other axes. Directions belong to G, not to z.
 # - Latents have length about √d, ± 0.7. A straight line's middle is a truncated sample; here it looks no worse, only less varied.
 # - A direction comes from weights (closed form), from activations behind a non-linearity, or from labels by least squares.
-# - A slider moves more than its name says. Measure what, beside a random step; projection mends the mean slope, not every face.
+# - A slider moves more than its name says. Measure what, beside a random step; projection takes out a mean slope, and changes hardly a face.
 # - Truncation buys precision with variety down to a point, and below it buys nothing.
 # - A walk that jumps accuses; a smooth one acquits nobody, for every net is continuous. Nearest neighbours in training *against*
 #   unseen images tell learning from remembering.
