@@ -75,7 +75,8 @@ def keep(name: str, scores: dict[str, Judged], curve: list[tuple[int, float]], j
     board = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
     board[name] = {which: as_json(found) for which, found in scores.items()}
     board[name]["curve"] = {"judge": judge, "scores": curve}
-    save_text(KEPT, json.dumps(board, indent=1) + "\n")
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in board.items())
+    save_text(KEPT, f"{{\n{lines}\n}}\n")  # a line for each generator
 
 
 def read() -> dict[str, dict]:
