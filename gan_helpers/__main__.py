@@ -199,7 +199,7 @@ def network(o: argparse.Namespace) -> None:
 
     out = checked_out(o.out or f"{environment.at_home(o.data).resolve().stem}-net.safetensors", (".safetensors",))
     splits = (data.load(o.data, o.image_size, split=s, skip_broken=o.skip_broken) for s in ("train", "held-out"))
-    options = {key: getattr(o, key) for key in ("image_size", "width", "epochs", "flip", "device")}
+    options = {key: getattr(o, key) for key in ("image_size", "width", "epochs", "flip", "seed", "device")}
     right = classifier.train_classifier(*splits, out, **options)
     for question, share in right.items():
         print(f"{question:<16} {share:.1%} right on held-out images")
@@ -326,6 +326,7 @@ def parser() -> Parser:
     c.add_argument("--image-size", type=int, default=32, choices=(32, 64), help="of the network's input")
     c.add_argument("--width", type=int, default=192, help="how many features it makes")
     c.add_argument("--flip", action="store_true", help="mirror half of the images")
+    c.add_argument("--seed", type=SEED, default=0, help="of its first weights and of the order of the images")
     c.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
 

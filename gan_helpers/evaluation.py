@@ -258,7 +258,8 @@ def draw(source: nn.Module | np.ndarray, n: int, seed: int, shares: Tensor | Non
     """n images uint8 (n, C, H, W).
 
     Of an array the same n rows for every seed, drawn by lot, for they may lie sorted. Of a generator as many of each
-    class, but for a rest that the seed deals out; with `shares` (K,) as many as its share of n, to within one image.
+    class, but for a rest that the seed deals out; with `shares` (K,) as many as its share of n, to within one image,
+    mixed: metrics that split the images into parts need every class in each.
     """
     if isinstance(source, np.ndarray):
         return np.ascontiguousarray(source[np.sort(np.random.default_rng(0).permutation(len(source))[:n])])
@@ -269,6 +270,7 @@ def draw(source: nn.Module | np.ndarray, n: int, seed: int, shares: Tensor | Non
         if shares is not None:
             steps = (torch.arange(n) + torch.rand(1, generator=lot).double()) / n  # even, from a start drawn by lot
             labels = torch.searchsorted(shares.double().cumsum(0) / shares.sum(), steps, right=True)
+            labels = labels[torch.randperm(n, generator=lot)]
     return generate(source, z, labels, each=to_uint8).numpy()
 
 

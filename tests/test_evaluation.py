@@ -324,6 +324,15 @@ def test_classes_are_drawn_equally_or_in_the_shares_of_the_data():
     assert np.ptp(np.bincount(evaluation.draw(net, 83, 0)[:, 0, 0, 0])) <= 1
 
 
+@pytest.mark.parametrize("shares", [None, torch.tensor([3, 6, 1])])
+def test_classes_are_spread_over_the_images_and_vary_with_the_seed(shares):
+    one, same, other = (evaluation.draw(Labelled(), 300, seed, shares)[:, 0, 0, 0] for seed in (0, 0, 1))
+    assert (one == same).all() and (one != other).any()
+    whole = np.bincount(one, minlength=3) / 300
+    for part in np.split(one, 5):  # of 60 images: a share is off by at most .07 in a standard deviation
+        assert np.abs(np.bincount(part, minlength=3) / 60 - whole).max() < 0.25
+
+
 def test_the_datas_shares_are_those_of_its_training_images_and_the_score_tells(monkeypatch):
     whole = data.SETS["fashion"].whole()
     rows = np.concatenate([np.flatnonzero(whole.labels == k)[:n] for k, n in enumerate((200, 100, 50))])
