@@ -194,6 +194,18 @@ def evaluate(o: argparse.Namespace) -> None:
         print(f"in full: {out}")
 
 
+def evaluate_classes(o: argparse.Namespace) -> None:
+    out = checked_out(o.out, (".png", ".json")) if o.out else None
+    from . import by_class, files
+
+    found = by_class.by_class(o.source, o.data, o.n, o.seed, o.classifiers, o.features, skip_broken=o.skip_broken)
+    print(found)
+    if out and out.suffix.lower() == ".png":
+        files.save_atomically(out, found.plot().savefig)
+    elif out:
+        files.save_text(out, found.to_json())
+
+
 def network(o: argparse.Namespace) -> None:
     from . import classifier, data, environment
 
@@ -318,6 +330,17 @@ def parser() -> Parser:
         "--skip-broken", action="store_true", help="leave out images, real or generated, that cannot be read"
     )
     c.add_argument("--out", help="FILE.json, with every score's whole protocol")
+
+    c = command("evaluate-classes", evaluate_classes, "measure each class of a conditional generator")
+    c.add_argument("source", help=GENERATOR)
+    c.add_argument("--data", required=True, help="the data set: a name, or a folder or zip with class folders")
+    c.add_argument("--n", type=int, default=400, help="images of each class (default 400)")
+    c.add_argument("--seed", type=SEED, default=0)
+    c.add_argument("--classifiers", nargs=2, metavar="FILE", default=(),
+                   help="two networks that name the classes (default: those of CIFAR-10 for its classes)")  # fmt: skip
+    c.add_argument("--features", metavar="NETWORK", help="see `list` (default: imagenet where it is installed)")
+    c.add_argument("--skip-broken", action="store_true", help="leave out images that cannot be read")
+    c.add_argument("--out", help="FILE.png (a plot) or FILE.json (everything)")
 
     c = command("network", network, "train the small classifier whose features measure a data set")
     c.add_argument("data", help="a data set with labels or attributes, or a folder with class folders")

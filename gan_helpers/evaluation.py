@@ -501,6 +501,8 @@ class Judge:
         enough(held_out, ", or train without scores")
         self.reference = Reference(images, image_size, channels, network, "choose", **options)
         network = self.reference.network
+        if "judge-" in network.name:
+            raise CourseError(f"{network.name} only names classes of finished generators: choose by another network.")
         self.real, _ = cached_features(self.reference.real.images, network)
         few = not self.reference.real.unseen  # then it chooses by training images
         self.held_out = cached_features(held_out.images, network)[0] if few else None
