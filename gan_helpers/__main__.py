@@ -334,7 +334,7 @@ def parser() -> Parser:
     c = command("evaluate-classes", evaluate_classes, "measure each class of a conditional generator")
     c.add_argument("source", help=GENERATOR)
     c.add_argument("--data", required=True, help="the data set: a name, or a folder or zip with class folders")
-    c.add_argument("--n", type=int, default=400, help="images of each class (default 400)")
+    c.add_argument("--n", type=number(int, 10, 10_000), default=400, help="images of each class (default 400)")
     c.add_argument("--seed", type=SEED, default=0)
     c.add_argument("--classifiers", nargs=2, metavar="FILE", default=(),
                    help="two networks that name the classes (default: those of CIFAR-10 for its classes)")  # fmt: skip
