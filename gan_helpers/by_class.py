@@ -137,8 +137,8 @@ class ByClass:
         named.set_yticks(places, [row.name for row in rows])
         named.grid(alpha=0.3)
         distance.grid(alpha=0.3)
-        figure.legend(*named.get_legend_handles_labels(), loc="outside upper center", ncols=2)
-        figure.suptitle(f"{self.protocol.subject}: {self.protocol.n // len(self.rows):,} images of each class")
+        title = f"{self.protocol.subject}: {rows[0].fakes[0].n:,} images of each class; 95 % intervals"
+        figure.legend(*named.get_legend_handles_labels(), loc="outside upper center", ncols=2, title=title)
         return figure
 
 
