@@ -3,7 +3,7 @@
 The *recognition* of a class is the share of its images that a classifier names so. Two classifiers, which differ in
 their seeds and choose nothing in any training, look at fakes and at held-out reals. An imperfect generator is
 recognised less often than reals are. One that is recognised *more* often is no better than reality: it draws
-caricatures of the classes, or the classifiers were overfitted to what it draws.
+caricatures of the classes, or copies of training images, to which the classifiers were fitted, too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 10, 40  # images of a class on either side; classes that a plot shows
 WORSE, ALIKE, MORE = "worse than reals", "no difference seen", "MORE recognisable than reals"
-WARNING = f"{MORE} is a warning: the generator draws caricatures, or the classifiers were overfitted to its images."
+WARNING = f"{MORE} is a warning: caricatures, or copies of the training images, which the classifiers learned."
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def classifiers_for(
         CourseError: not two different ones, or of other classes; the message says how to train them.
     """
     known, train = shipped(), f"python -m gan_helpers network {source} --seed 1 --out judge-1.safetensors"
-    cure = f"Train two with `{train}`, and with 2 for 1, and give both to --classifiers."
+    cure = f"Train two, by `{train}` and the same with 2 for 1, and give both to --classifiers."
     files = [known.get(path, environment.at_home(path)) for path in paths]
     found = {path: load_classifier(path) for path in files or [known[name] for name in known if "judge-" in name]}
     fit = {path: net for path, net in found.items() if set(net.heads.get("class", ())) == set(names)}
