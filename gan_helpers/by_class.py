@@ -3,7 +3,8 @@
 The *recognition* of a class is the share of its images that a classifier names so. Two classifiers, which differ in
 their seeds and choose nothing in any training, look at fakes and at held-out reals. An imperfect generator is
 recognised less often than reals are. One that is recognised *more* often is no better than reality: it draws
-caricatures of the classes, or copies of training images, to which the classifiers were fitted, too.
+caricatures of the classes, copies of training images, which the classifiers learned, too, or images so odd that the
+classifiers fall back on this class.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 10, 40  # images of a class on either side; classes that a plot shows
 WORSE, ALIKE, MORE = "worse than reals", "no difference seen", "MORE recognisable than reals"
-WARNING = f"{MORE} is a warning: caricatures, or copies of the training images, which the classifiers learned."
+WARNING = f"{MORE} is a warning: caricatures, copies of training images, or images so odd that this class is a guess."
 
 
 @dataclass(frozen=True)
