@@ -485,11 +485,11 @@ scores = evaluate("dcgan-faces", "faces", network="faces-net", draws=here.pick(c
 print(table(scores))
 
 # %% [markdown]
-# Read the table as a doctor would. Nine faces of ten lie among real ones (precision .90, the floor's .91), and hardly a real face
-# lies among *these* (recall .03). Two causes look alike here: few kinds, or one flaw that all fakes share (section 8: the blur). Look at
-# section 9's picture: many kinds, and blotches in every one. The numbers say *that* reals are missed; which it is, only looking
-# tells. *copying* is the share above chance, stretched so that an honest generator has 0 and a thief 1; its error from *which* images were
-# held out is about 0.15, so -0.1 is nothing.
+# Read the table as a doctor would. Nine faces of ten lie among real ones (precision .91, as the floor's), and few real faces
+# lie among *these* (recall .15, the floor's .93). Two causes look alike here: few kinds, or one flaw that all fakes share (section
+# 8: the blur). Look at section 9's picture: many kinds, and a little grain in every one. The numbers say *that* reals are missed;
+# which it is, only looking tells. *copying* is the share above chance, stretched so that an honest generator has 0 and a thief 1;
+# its error from *which* images were held out is .11, so .08 is nothing.
 
 # %% [markdown]
 # On the command line: `python -m gan_helpers evaluate dcgan-faces --data faces`; it takes your own checkpoint, a folder of
