@@ -12,12 +12,12 @@ half of them. The sheets hold photos of people and stay out of the repository.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from naming import command
 from PIL import Image, ImageDraw
 from report import RESULTS, reporter
 
@@ -77,18 +77,5 @@ def score(out: Path) -> None:
     (RESULTS / "face_pairs.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("job", choices=("sheets", "score"))
-    p.add_argument("--data", default="celeba")
-    p.add_argument("--generator", default="best-celeba")
-    p.add_argument("--out", type=Path, default=Path("runs") / "face-pairs")
-    o = p.parse_args()
-    if o.job == "sheets":
-        sheets(o.data, o.generator, o.out)
-    else:
-        score(o.out)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, sheets, score, "celeba", "best-celeba", "face-pairs")

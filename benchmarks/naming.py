@@ -91,12 +91,13 @@ def score(out: Path) -> None:
                                                      "answers": answers}, indent=1) + "\n")  # fmt: skip
 
 
-def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command(about: str, sheets, score, data_set: str, generator: str, out: str) -> None:
+    """The command line of a test by eye: `sheets` (data, generator, folder) before the readings, `score` after them."""
+    p = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("job", choices=("sheets", "score"))
-    p.add_argument("--data", default="cifar10")
-    p.add_argument("--generator", default="best-cifar10")
-    p.add_argument("--out", type=Path, default=Path("runs") / "naming")
+    p.add_argument("--data", default=data_set)
+    p.add_argument("--generator", default=generator)
+    p.add_argument("--out", type=Path, default=Path("runs") / out)
     o = p.parse_args()
     if o.job == "sheets":
         sheets(o.data, o.generator, o.out)
@@ -105,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, sheets, score, "cifar10", "best-cifar10", "naming")

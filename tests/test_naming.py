@@ -94,4 +94,5 @@ def test_pairs_of_faces(monkeypatch, tmp_path, capsys):
     face_pairs.score(tmp_path)
     shown = capsys.readouterr().out
     assert "1.00, 1.00, 0.25" in shown and "mean: 0.75," in shown and "by most readers: 1.00" in shown
-    sys.modules.pop("face_pairs")
+    for name in ("face_pairs", "naming"):
+        sys.modules.pop(name)

@@ -14,10 +14,10 @@ from ..files import save_text
 SEAL = Path("exports") / "ranking.json"
 
 
-# best first, by somebody who saw an earlier page of notebook 04, of shorter trainings, and neither names nor scores
+# best first, by somebody who saw the page of notebook 04 and neither names nor scores
 LOOKED: tuple[str, ...] = (
-    "best-cifar10", "best-cifar10-uncond", "small-cifar10", "aux-cifar10", "lin-cifar10",
-    "acgan-cifar10", "class-cifar10", "conv-cifar10", "sagan-cifar10", "dcgan-fid-cifar10",
+    "best-cifar10-uncond", "best-cifar10", "aux-cifar10", "lin-cifar10", "small-cifar10",
+    "acgan-cifar10", "conv-cifar10", "dcgan-fid-cifar10", "sagan-cifar10", "class-cifar10",
     "genzoo-cifar10",
 )  # fmt: skip
 
